@@ -1,0 +1,40 @@
+//! Flow tables: flows of moved slots only.
+
+use super::{BackendId, Words, pod};
+
+/// A flow as the client sends it: client to VIP. An affinity record has both ports 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
+pub struct FlowKey {
+    /// Source address, IPv4-mapped if IPv4.
+    pub source: Words,
+    /// Destination address, IPv4-mapped if IPv4.
+    pub destination: Words,
+    /// Source port, network order.
+    pub source_port: u16,
+    /// Destination port, network order.
+    pub destination_port: u16,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Zero.
+    pub pad: [u8; 3],
+}
+
+/// Set once a FIN or RST of the flow was seen: user space forgets it early.
+pub const FLOW_FLAG_CLOSING: u32 = 1 << 0;
+
+/// A tracked flow.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct FlowEntry {
+    /// Where the flow lives.
+    pub backend: BackendId,
+    /// `FLOW_FLAG_*`.
+    pub flags: u32,
+    /// Last packet, nanoseconds of the kernel's monotonic clock.
+    pub last_seen_ns: u64,
+}
+
+pod!(FlowKey, FlowEntry);
+const _: () = assert!(size_of::<FlowKey>() == 40);
+const _: () = assert!(size_of::<FlowEntry>() == 16);

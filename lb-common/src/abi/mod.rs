@@ -1,0 +1,52 @@
+//! Layout of every map key and value: one noun a file, sizes asserted.
+//!
+//! Multi-byte protocol fields (addresses, ports) are kept as on the wire, in network byte order;
+//! everything else is native. Addresses are four 32-bit words; an IPv4 address is stored
+//! IPv4-mapped (`::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2) wherever both families share a table.
+
+mod backend;
+mod flow;
+mod fragment;
+mod globals;
+mod name;
+mod nat;
+mod ring;
+mod stats;
+mod trace;
+mod vip;
+
+pub use backend::{
+    BACKEND_INDEX_BITS, BackendEntry, BackendId, BackendState, Mode, NextHop,
+};
+pub use flow::{FLOW_FLAG_CLOSING, FlowEntry, FlowKey};
+pub use fragment::{FragmentEntry, FragmentKey, FragmentPath};
+pub use globals::{Features, GLOBAL_FEATURES, GLOBAL_NAT_PORTS, GLOBAL_SEED, GLOBAL_TRACE_COOKIE};
+pub use name::NameEntry;
+pub use nat::{NatEntry, NatReverse};
+pub use ring::{RingTable, SLOT_MOVED};
+pub use stats::{BackendCounters, OutcomeCounters, VipEvents};
+pub use trace::{TRACE_BYTES, TRACE_NEXT_HOP_CACHED, TRACE_NEXT_HOP_LOOKUP, TraceRecord};
+pub use vip::{
+    VIP_FLAG_ADDRESS, VIP_FLAG_AFFINITY, VIP_FLAG_UDP_STICKS, VipEntry, VipKey4, VipKey6,
+};
+
+/// An address as four network-order words.
+pub type Words = [u32; 4];
+
+/// The IPv4-mapped form of a network-order IPv4 address.
+#[inline(always)]
+pub const fn mapped(address: u32) -> Words {
+    [0, 0, 0xffff_u32.to_be(), address]
+}
+
+/// Declares user space's right to copy the types bytewise from and to the kernel.
+macro_rules! pod {
+    ($($name:ty),+ $(,)?) => {$(
+        // SAFETY: `repr(C)`, `Copy`, no padding (sizes asserted beside each type), no pointers and
+        // every bit pattern is a valid value.
+        #[cfg(feature = "user")]
+        #[expect(unsafe_code, reason = "the map ABI is where bytes become types")]
+        unsafe impl aya::Pod for $name {}
+    )+};
+}
+pub(crate) use pod;

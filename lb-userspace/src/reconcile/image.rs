@@ -1,0 +1,55 @@
+//! `Image`: the whole contents of the L4 maps, with the names of things.
+
+use crate::model::Vip;
+use lb_common::abi::{BackendEntry, Features, VipEntry};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What the maps hold, or should hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Image {
+    /// Counts applied changes; 0 = nothing was ever applied.
+    pub generation: u64,
+    /// VIPs in service.
+    pub vips: BTreeMap<Vip, VipImage>,
+    /// Parts of the packet path that these VIPs need.
+    pub features: Features,
+    /// Generation last given to each backend index that was ever used, so that a reused index
+    /// gets a new one.
+    pub generations: BTreeMap<u32, u32>,
+}
+
+/// One VIP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VipImage {
+    /// Service that owns the VIP.
+    pub service: String,
+    /// Map value.
+    pub entry: VipEntry,
+    /// Why the mode was chosen, if it was `auto`; words for the operator.
+    pub mode_reason: Option<String>,
+    /// Its ring.
+    pub ring: RingImage,
+    /// Backends by name. Draining and dead ones stay listed while they are desired.
+    pub backends: BTreeMap<String, BackendImage>,
+}
+
+/// One backend of one VIP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BackendImage {
+    /// Map value; its id is stable while the backend keeps its name and address.
+    pub entry: BackendEntry,
+    /// Relative weight as configured.
+    pub weight: u16,
+}
+
+/// A ring and the memory of its moves.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct RingImage {
+    /// `ring_slots` words: backend index and `SLOT_MOVED`. Empty = no usable backend.
+    pub slots: Arc<[u32]>,
+    /// `ring_slots` words: previous backend index or 0; `None` = nothing has a previous backend.
+    pub previous: Option<Arc<[u32]>>,
+    /// When the transition window of the newest move ends, milliseconds of the wall clock since
+    /// the Unix epoch (it must survive restarts); 0 = no move in transition.
+    pub window_ends_ms: u64,
+}

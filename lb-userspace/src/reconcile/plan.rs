@@ -1,0 +1,101 @@
+//! `Plan`: the ordered steps from one `Image` to the next.
+//!
+//! The order makes every state in between safe for the packets of that instant: what is pointed
+//! to exists before the pointer, and what is removed is no longer pointed to.
+
+use crate::model::Vip;
+use lb_common::abi::{BackendEntry, BackendId, VipEntry};
+use std::sync::Arc;
+
+/// Ordered steps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Steps in order of application.
+    pub ops: Vec<Op>,
+}
+
+/// One step; each is idempotent, so that a plan cut short by a crash can be made again from what
+/// the maps then hold.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Write a backend entry and its names.
+    PutBackend {
+        /// Entry; its id says where.
+        entry: BackendEntry,
+        /// Service name.
+        service: String,
+        /// Backend name.
+        backend: String,
+        /// Weight.
+        weight: u16,
+        /// Whether the index gets a new occupant, whose counters start at zero.
+        is_new: bool,
+    },
+    /// Write the previous backends of a VIP's moved slots.
+    PutPrevious {
+        /// VIP index.
+        vip: u32,
+        /// Slots.
+        slots: Arc<[u32]>,
+    },
+    /// Swap a VIP's ring.
+    PutRing {
+        /// VIP index.
+        vip: u32,
+        /// Slots.
+        slots: Arc<[u32]>,
+    },
+    /// Write what is remembered about a VIP (owner, reason, window).
+    PutVipInfo {
+        /// VIP index.
+        index: u32,
+        /// The VIP.
+        vip: Vip,
+        /// Owner.
+        service: String,
+        /// Reason of an `auto` mode.
+        mode_reason: Option<String>,
+        /// End of the transition window, milliseconds since the Unix epoch.
+        window_ends_ms: u64,
+    },
+    /// Announce a VIP (and, if first, its address marker).
+    PutVip {
+        /// The VIP.
+        vip: Vip,
+        /// Map value.
+        entry: VipEntry,
+        /// Whether its address gets its marker now.
+        is_first_of_address: bool,
+    },
+    /// Withdraw a VIP.
+    RemoveVip {
+        /// The VIP.
+        vip: Vip,
+        /// Its index.
+        index: u32,
+        /// Whether its address marker goes too.
+        is_last_of_address: bool,
+    },
+    /// Forget the previous backends of a VIP.
+    RemovePrevious {
+        /// VIP index.
+        vip: u32,
+    },
+    /// Remove a VIP's ring.
+    RemoveRing {
+        /// VIP index.
+        vip: u32,
+    },
+    /// Free a backend index (its counters are first added to the VIP's retired ones).
+    FreeBackend {
+        /// Occupant.
+        id: BackendId,
+        /// VIP index it belonged to.
+        vip: u32,
+    },
+    /// Record the generation that is now in force.
+    PutGeneration {
+        /// Generation.
+        generation: u64,
+    },
+}
