@@ -15,9 +15,7 @@ mod stats;
 mod trace;
 mod vip;
 
-pub use backend::{
-    BACKEND_INDEX_BITS, BackendEntry, BackendId, BackendState, Mode, NextHop,
-};
+pub use backend::{BACKEND_INDEX_BITS, BackendEntry, BackendId, BackendState, Mode, NextHop};
 pub use flow::{FLOW_FLAG_CLOSING, FlowEntry, FlowKey};
 pub use fragment::{FragmentEntry, FragmentKey, FragmentPath};
 pub use globals::{Features, GLOBAL_FEATURES, GLOBAL_NAT_PORTS, GLOBAL_SEED, GLOBAL_TRACE_COOKIE};
@@ -37,6 +35,13 @@ pub type Words = [u32; 4];
 #[inline(always)]
 pub const fn mapped(address: u32) -> Words {
     [0, 0, 0xffff_u32.to_be(), address]
+}
+
+/// A copy word by word. A plain copy of an array between two places in memory may become a call of
+/// `memmove`, which BPF lacks: the compiler would bring a loop over bytes.
+#[inline(always)]
+pub const fn copied(words: &Words) -> Words {
+    [words[0], words[1], words[2], words[3]]
 }
 
 /// Declares user space's right to copy the types bytewise from and to the kernel.
