@@ -4,7 +4,11 @@
 mod image;
 mod observed;
 mod plan;
+mod store;
+mod tables;
 
 pub use image::{BackendImage, Image, RingImage, VipImage};
 pub use observed::{Observed, Reach};
 pub use plan::{Op, Plan};
+pub use store::{ApplyError, MapStore, VipInfo, apply};
+pub use tables::{BackendRow, Tables};
