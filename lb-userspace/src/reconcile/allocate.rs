@@ -58,8 +58,8 @@ mod tests {
 
     #[test]
     fn a_reused_index_gets_the_next_generation_and_wraps_past_zero() {
-        let mut running = Image::default();
-        running.generations = (1..=BACKENDS_MAX).map(|index| (index, 7)).collect();
+        let generations = (1..=BACKENDS_MAX).map(|index| (index, 7)).collect();
+        let mut running = Image { generations, ..Image::default() };
         running.generations.insert(9, 3);
         running.generations.insert(8, BackendId::GENERATIONS - 1);
         let mut allocator = Allocator::new(&running);

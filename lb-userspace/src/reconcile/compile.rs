@@ -10,14 +10,11 @@ use super::{
     validate::validate,
 };
 use crate::model::{Affinity, Desired, Service, Settings, UdpPolicy, Vip};
-use lb_common::abi::{
-    BackendState, Features, Mode, VIP_FLAG_AFFINITY, VIP_FLAG_UDP_STICKS, VipEntry,
+use lb_common::{
+    abi::{BackendState, Features, Mode, VIP_FLAG_AFFINITY, VIP_FLAG_UDP_STICKS, VipEntry},
+    limits::BACKEND_ENTRIES,
 };
-use std::{
-    collections::{BTreeMap, HashSet},
-    net::IpAddr,
-    rc::Rc,
-};
+use std::{collections::BTreeMap, net::IpAddr, rc::Rc};
 
 /// What the transition window is longer than the idle timeout, milliseconds: `now` is taken
 /// before a plan is applied, and this is how long applying it may take.
@@ -60,7 +57,11 @@ pub fn compile(
         observed,
         running,
         allocator: Allocator::new(running),
-        next: Image { features: Features::default(), vips: BTreeMap::new(), ..running.clone() },
+        next: Image {
+            generation: running.generation,
+            generations: running.generations.clone(),
+            ..Image::default()
+        },
         unusable: Vec::new(),
         errors: Vec::new(),
         tables: BTreeMap::new(),
@@ -173,9 +174,13 @@ impl Job<'_> {
             window_ms: u64::from(idle_timeout_s(service)) * 1_000 + WINDOW_MARGIN_MS,
             held_slots: self.observed.held_slots.get(&index),
         };
-        let living = backends.values().filter(|backend| backend.entry.is_alive());
-        let living: HashSet<u32> = living.map(|backend| backend.entry.id.index()).collect();
-        advance(&old, &step, |index| living.contains(&index))
+        let mut is_living = vec![false; BACKEND_ENTRIES as usize];
+        for backend in backends.values().filter(|backend| backend.entry.is_alive()) {
+            if let Some(flag) = is_living.get_mut(backend.entry.id.index() as usize) {
+                *flag = true;
+            }
+        }
+        advance(&old, &step, |index| is_living.get(index as usize) == Some(&true))
     }
 
     /// The backend index that each slot sends new flows to, 0 if none takes any.
@@ -191,12 +196,16 @@ impl Job<'_> {
             return vec![0; service.ring_slots as usize];
         }
         let known = self.tables.get(service_name).filter(|(of, _)| *of == names);
-        let table = known.map(|(_, table)| table.clone()).unwrap_or_else(|| {
+        let table = if let Some((_, table)) = known {
+            table.clone()
+        } else {
             let candidates: Vec<_> =
                 names.iter().map(|(name, weight)| Candidate { name, weight: *weight }).collect();
-            maglev::table(self.settings.seed, &candidates, service.ring_slots).into()
-        });
-        self.tables.insert(service_name.to_owned(), (names, table.clone()));
+            let table: Rc<[u32]> =
+                maglev::table(self.settings.seed, &candidates, service.ring_slots).into();
+            self.tables.insert(service_name.to_owned(), (names, table.clone()));
+            table
+        };
         let indexes: Vec<u32> = active(backends).map(|(_, _, index)| index).collect();
         let index_of = |position: &u32| indexes.get(*position as usize).copied().unwrap_or(0);
         table.iter().map(index_of).collect()

@@ -2,7 +2,7 @@
 
 use super::Observed;
 use crate::model::{Settings, Vip};
-use lb_common::abi::{BackendEntry, BackendId, BackendState, Mode, NextHop, Words, mapped};
+use lb_common::abi::{BackendEntry, BackendId, BackendState, Mode, Words, mapped};
 use std::net::IpAddr;
 
 /// Assumed path MTU until netlink tells: Ethernet's, bytes.
@@ -48,9 +48,9 @@ pub(super) fn build(
         pad: 0,
         address: words(place.address),
         source: source(place, before, settings, observed),
-        next_hop: next_hop.or(before.map(|it| it.next_hop)).unwrap_or_else(NextHop::default),
+        next_hop: next_hop.or_else(|| before.map(|it| it.next_hop)).unwrap_or_default(),
         port: place.port(),
-        mtu: known_mtu.or(before.map(|it| it.mtu)).unwrap_or(MTU_DEFAULT),
+        mtu: known_mtu.or_else(|| before.map(|it| it.mtu)).unwrap_or(MTU_DEFAULT),
         vip: place.vip_index,
     }
 }
@@ -81,7 +81,7 @@ fn source(
                 .chain(own)
                 .find(|address| address.is_ipv4() == is_ipv4)
                 .map(words)
-                .or(before.map(|entry| entry.source))
+                .or_else(|| before.map(|entry| entry.source))
                 .unwrap_or_default()
         }
     }

@@ -21,8 +21,16 @@ pub struct Image {
     pub generations: BTreeMap<u32, u32>,
 }
 
+impl Image {
+    /// When the next transition window ends, milliseconds since the Unix epoch: an image compiled
+    /// then forgets previous backends.
+    pub fn next_window_end_ms(&self) -> Option<u64> {
+        self.vips.values().map(|vip| vip.ring.window_ends_ms).filter(|ends| *ends != 0).min()
+    }
+}
+
 /// One VIP.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct VipImage {
     /// Service that owns the VIP.
     pub service: String,

@@ -14,6 +14,7 @@ mod observed;
 mod plan;
 mod ring;
 mod store;
+mod summary;
 mod tables;
 mod validate;
 
@@ -25,4 +26,5 @@ pub use observed::{Observed, Reach};
 pub use plan::{Op, Plan};
 pub use ring::{Step, advance, ring_hash};
 pub use store::{ApplyError, MapStore, VipInfo, apply};
+pub use summary::{BackendSummary, Change, Summary, VipSummary};
 pub use tables::{BackendRow, Tables};

@@ -46,11 +46,7 @@ pub fn advance(old: &RingImage, step: &Step<'_>, is_living: impl Fn(u32) -> bool
     let mut is_gained = false;
     for (slot, word) in (0_u32..).zip(old.slots.iter()) {
         let before = old.previous.as_ref().and_then(|table| table.get(slot as usize)).copied();
-        let mut state = Slot {
-            current: word & !SLOT_MOVED,
-            previous: before.unwrap_or(0),
-            is_moved: word & SLOT_MOVED != 0,
-        };
+        let mut state = Slot::new(*word, before.unwrap_or(0));
         if step.held_slots.is_some_and(|held| !held.contains(&slot)) {
             state.clear();
         }
@@ -101,6 +97,14 @@ struct Slot {
 }
 
 impl Slot {
+    fn new(word: u32, previous: u32) -> Self {
+        let is_moved = word & SLOT_MOVED != 0;
+        // A previous backend without a mark is left from a plan that was cut short before the
+        // ring was swapped: no miss was ever stored because of it.
+        let previous = if is_moved { previous } else { 0 };
+        Self { current: word & !SLOT_MOVED, previous, is_moved }
+    }
+
     /// Clears the mark, unless a flow that is not stored yet may live on a previous backend.
     fn clear(&mut self) {
         self.is_moved &= self.previous != 0;
@@ -127,5 +131,89 @@ impl Slot {
 
     fn word(&self) -> u32 {
         self.current | if self.is_moved { SLOT_MOVED } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    const M: u32 = SLOT_MOVED;
+
+    fn ring(slots: &[u32], previous: &[u32], window_ends_ms: u64) -> RingImage {
+        let previous = (!previous.is_empty()).then(|| previous.into());
+        RingImage { slots: slots.into(), previous, window_ends_ms }
+    }
+
+    fn to(current: &[u32]) -> Step<'_> {
+        Step { current: Some(current), now_ms: 100, window_ms: 70, held_slots: None }
+    }
+
+    fn all_live(index: u32) -> bool {
+        index != 0
+    }
+
+    #[test]
+    fn a_slot_that_moves_keeps_its_oldest_living_backend() {
+        let one = advance(&ring(&[1, 2], &[], 0), &to(&[2, 2]), all_live);
+        assert_eq!(one, ring(&[2 | M, 2], &[1, 0], 170));
+        let two = advance(&one, &Step { now_ms: 120, ..to(&[3, 2]) }, all_live);
+        assert_eq!(two, ring(&[3 | M, 2], &[1, 0], 170), "still 1, for as long as before");
+        let back = advance(&two, &Step { now_ms: 120, ..to(&[1, 2]) }, all_live);
+        assert_eq!(back, ring(&[1 | M, 2], &[1, 0], 170), "flows of 2 and 3 need the mark");
+    }
+
+    #[test]
+    fn a_dead_backend_leaves_nothing_to_protect() {
+        let unmarked = advance(&ring(&[1, 2], &[], 0), &to(&[2, 2]), |index| index == 2);
+        assert_eq!(unmarked, ring(&[2, 2], &[], 0));
+        let marked = ring(&[2 | M, 2], &[1, 0], 170);
+        let next = advance(&marked, &to(&[3, 3]), |index| index == 3);
+        assert_eq!(next, ring(&[3 | M, 3], &[], 0), "stored flows may live on any backend");
+    }
+
+    #[test]
+    fn when_the_previous_dies_the_current_owns_the_misses() {
+        let marked = ring(&[2 | M], &[1], 170);
+        let alone = advance(&marked, &Step { current: None, ..to(&[]) }, |index| index > 1);
+        assert_eq!(alone, ring(&[2 | M], &[], 0));
+        assert_eq!(advance(&alone, &to(&[3]), all_live), ring(&[3 | M], &[2], 170));
+    }
+
+    #[test]
+    fn no_backend_for_new_flows_still_leads_old_ones_home() {
+        let drained = advance(&ring(&[1], &[], 0), &to(&[0]), all_live);
+        assert_eq!(drained, ring(&[M], &[1], 170));
+        assert_eq!(advance(&drained, &to(&[2]), all_live), ring(&[2 | M], &[1], 170));
+    }
+
+    #[test]
+    fn marks_go_after_the_window_and_only_where_nothing_is_held() {
+        let held = BTreeSet::from([1]);
+        let sweep = Step { current: None, held_slots: Some(&held), ..to(&[]) };
+        let open = ring(&[2 | M, 2 | M, 3], &[1, 1, 0], 170);
+        assert_eq!(advance(&open, &sweep, all_live), open, "not within the window");
+        let over = advance(&open, &Step { now_ms: 170, ..sweep }, all_live);
+        assert_eq!(over, ring(&[2 | M, 2 | M, 3], &[], 0), "misses were stored until now");
+        let swept = advance(&over, &Step { now_ms: 180, ..sweep }, all_live);
+        assert_eq!(swept, ring(&[2, 2 | M, 3], &[], 0));
+    }
+
+    #[test]
+    fn a_previous_backend_without_a_mark_counts_for_nothing() {
+        let cut_short = ring(&[1], &[1], 110);
+        assert_eq!(advance(&cut_short, &to(&[2]), all_live), ring(&[2 | M], &[1], 170));
+    }
+
+    #[test]
+    fn the_hash_is_of_names_not_of_indexes_or_marks() {
+        let hash = |slots: &[u32], names: &[(u32, &'static str)]| {
+            let names: BTreeMap<u32, &str> = names.iter().copied().collect();
+            ring_hash(&ring(slots, &[], 0), |index| names.get(&index).copied())
+        };
+        let one = hash(&[1, 2, 1], &[(1, "a"), (2, "b")]);
+        assert_eq!(one, hash(&[8, 5 | M, 8], &[(8, "a"), (5, "b")]));
+        assert_ne!(one, hash(&[2, 1, 1], &[(1, "a"), (2, "b")]));
     }
 }

@@ -63,5 +63,5 @@ fn check_resize(vip: Vip, service: &Service, running: &Image, errors: &mut Vec<C
 
 fn is_prime(number: u32) -> bool {
     let divisors = (2..).take_while(|divisor| divisor * divisor <= number);
-    number >= 2 && divisors.into_iter().all(|divisor| number % divisor != 0)
+    number >= 2 && divisors.into_iter().all(|divisor| !number.is_multiple_of(divisor))
 }
