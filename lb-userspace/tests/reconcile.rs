@@ -34,7 +34,7 @@ fn service(vips: &[Vip], backends: &[u8]) -> Service {
         mode: ForwardingMode::Auto,
         affinity: Affinity::None,
         udp: UdpPolicy::Stick,
-        idle_timeout: Duration::from_secs(60),
+        idle_timeout: Duration::from_mins(1),
         ring_slots: RING_SLOTS,
         backends: backends.iter().map(|it| (format!("b{it}"), backend(*it))).collect(),
         health: None,

@@ -161,7 +161,7 @@ impl World {
     fn open(&mut self) {
         let number = self.opened_count;
         self.opened_count += 1;
-        let is_tcp = number % 3 != 0;
+        let is_tcp = !number.is_multiple_of(3);
         let protocol = if is_tcp { Protocol::Tcp } else { Protocol::Udp };
         let flow = Flow { vip: vip(protocol), hash: number.wrapping_mul(0x9e37_79b1) >> 7 };
         // Tuples repeat only once their flow is over, and are then forgotten: not modelled here.
