@@ -51,7 +51,7 @@ fn observed() -> Observed {
     let near = (0..=255).map(|last| (IpAddr::from([10, 0, 0, last]), true));
     let far = (0..=255).map(|last| (IpAddr::from([10, 9, 0, last]), false));
     let reach = near.chain(far).map(|(address, on_link)| {
-        let next_hop = NextHop { ifindex: 3, destination: [2; 6], source: [4; 6] };
+        let next_hop = NextHop { ifindex: 3, ..NextHop::default() };
         let source = Some([10, 0, 0, 254].into());
         (address, Reach { next_hop, on_link, source, mtu: 1_450 })
     });
@@ -128,6 +128,23 @@ fn indexes_stay_with_the_backend_and_a_new_address_is_a_new_occupant() {
     let (before, after) = (&two.vips[&at].ring, &three.vips[&at].ring);
     assert!(!after.backends().contains(&old), "nothing names the old occupant");
     assert_eq!(after.moved_count(), before.moved_count(), "its flows are gone: nobody to protect");
+}
+
+#[test]
+fn a_backend_that_died_comes_back_as_another_occupant_of_its_index() {
+    let at = vip(1, 80);
+    let desired = desired(&[("web", service(&[at], &[1, 2]))]);
+    let running = image(&desired, &observed(), &Image::default());
+    let down = Observed { down: [("web".to_owned(), "b1".to_owned())].into(), ..observed() };
+    let dead = image(&desired, &down, &running);
+    let alive = image(&desired, &observed(), &dead);
+    let (first, second) = (id(&running, at, "b1"), id(&dead, at, "b1"));
+    assert_eq!(second, BackendId::new(first.index(), first.generation() + 1));
+    assert_eq!(id(&alive, at, "b1"), second);
+    assert_eq!(id(&dead, at, "b2"), id(&running, at, "b2"));
+    let resets =
+        |plan: Plan| plan.ops.iter().any(|op| matches!(op, Op::PutBackend { is_new: true, .. }));
+    assert!(!resets(diff(&running, &dead)) && !resets(diff(&dead, &alive)), "counters go on");
 }
 
 #[test]

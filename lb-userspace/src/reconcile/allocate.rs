@@ -47,6 +47,11 @@ impl<'a> Allocator<'a> {
     }
 }
 
+/// The id of the same index for what is to count as its next occupant.
+pub(super) const fn successor(id: BackendId) -> BackendId {
+    BackendId::new(id.index(), after(id.generation()))
+}
+
 /// The generation after `last`; 0 is left out, so that an entry with an id was used.
 const fn after(last: u32) -> u32 {
     last % (BackendId::GENERATIONS - 1) + 1

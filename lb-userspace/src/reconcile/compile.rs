@@ -2,7 +2,7 @@
 
 use super::{
     BackendImage, CompileError, Image, Observed, RingImage, VipImage,
-    allocate::Allocator,
+    allocate::{Allocator, successor},
     auto,
     entry::{self, Place},
     maglev::{self, Candidate},
@@ -11,7 +11,10 @@ use super::{
 };
 use crate::model::{Affinity, Desired, Service, Settings, UdpPolicy, Vip};
 use lb_common::{
-    abi::{BackendState, Features, Mode, VIP_FLAG_AFFINITY, VIP_FLAG_UDP_STICKS, VipEntry},
+    abi::{
+        BackendEntry, BackendId, BackendState, Features, Mode, VIP_FLAG_AFFINITY,
+        VIP_FLAG_UDP_STICKS, VipEntry,
+    },
     limits::BACKEND_ENTRIES,
 };
 use std::{collections::BTreeMap, net::IpAddr, rc::Rc};
@@ -128,7 +131,10 @@ impl Job<'_> {
             let place = Place { vip, vip_index: index, mode, address, port: backend.port };
             let before = self.running.vips.get(&vip).and_then(|vip| vip.backends.get(name));
             let before = before.map(|image| &image.entry).filter(|entry| place.is_of(entry));
+            let key = (service_name.to_owned(), name.clone());
+            let is_down = self.observed.down.contains(&key);
             let id = match before {
+                Some(before) if is_down => dead_id(before),
                 Some(before) => before.id,
                 None => self
                     .allocator
@@ -136,8 +142,7 @@ impl Job<'_> {
                     .ok_or(CompileError::NoRoomForChange { what: "backend index" })?,
             };
             let mut entry = entry::build(&place, id, before, self.settings, self.observed);
-            let key = (service_name.to_owned(), name.clone());
-            entry.state = if self.observed.down.contains(&key) {
+            entry.state = if is_down {
                 BackendState::Down
             } else if let Some(reason) = entry::obstacle(&entry) {
                 self.unusable.push(Unusable { vip, backend: name.clone(), reason });
@@ -223,6 +228,14 @@ impl Job<'_> {
         }
         Ok(Compiled { image: self.next, unusable: self.unusable })
     }
+}
+
+/// The id of a backend that is held for dead. When it dies it counts as another occupant from
+/// then on, so that flows stored for it stay dead: they have moved since, and a recovery must not
+/// call them back. Translated flows are stored anew when they move, so with NAT it stays the same.
+fn dead_id(before: &BackendEntry) -> BackendId {
+    let is_translated = matches!(Mode::from_wire(before.mode), Some(Mode::Nat | Mode::Dnat));
+    if before.is_alive() && !is_translated { successor(before.id) } else { before.id }
 }
 
 /// The backends that take new flows: name, weight and index, by name.

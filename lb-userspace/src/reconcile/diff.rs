@@ -2,7 +2,7 @@
 
 use super::{BackendImage, Image, Op, Plan, VipImage, VipInfo};
 use crate::model::Vip;
-use lb_common::abi::{BackendId, Features};
+use lb_common::abi::Features;
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 /// The steps from `running` to `next`, which was compiled as a change of `running`. Nothing to do
@@ -34,7 +34,7 @@ pub fn diff(running: &Image, next: &Image) -> Plan {
 }
 
 fn put_backends(running: &Image, next: &Image, ops: &mut Vec<Op>) {
-    let known = ids(running);
+    let known = indexes(running);
     for (vip, image) in &next.vips {
         let before = running.vips.get(vip);
         let is_same_owner = before.is_some_and(|before| before.service == image.service);
@@ -48,7 +48,7 @@ fn put_backends(running: &Image, next: &Image, ops: &mut Vec<Op>) {
                 service: image.service.clone(),
                 backend: name.clone(),
                 weight: backend.weight,
-                is_new: !known.contains(&backend.entry.id),
+                is_new: !known.contains(&backend.entry.id.index()),
             });
         }
     }
@@ -112,9 +112,9 @@ fn remove_rings(running: &Image, next: &Image, ops: &mut Vec<Op>) {
 }
 
 fn free_backends(running: &Image, next: &Image, ops: &mut Vec<Op>) {
-    let kept = ids(next);
+    let kept = indexes(next);
     let entries = backends(running).map(|backend| backend.entry);
-    let freed = entries.filter(|entry| !kept.contains(&entry.id));
+    let freed = entries.filter(|entry| !kept.contains(&entry.id.index()));
     ops.extend(freed.map(|entry| Op::FreeBackend { id: entry.id, vip: entry.vip }));
 }
 
@@ -143,8 +143,8 @@ fn backends(image: &Image) -> impl Iterator<Item = &BackendImage> {
     image.vips.values().flat_map(|vip| vip.backends.values())
 }
 
-fn ids(image: &Image) -> BTreeSet<BackendId> {
-    backends(image).map(|backend| backend.entry.id).collect()
+fn indexes(image: &Image) -> BTreeSet<u32> {
+    backends(image).map(|backend| backend.entry.id.index()).collect()
 }
 
 fn addresses(image: &Image) -> BTreeSet<IpAddr> {

@@ -47,7 +47,8 @@ pub struct VipImage {
 /// One backend of one VIP.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackendImage {
-    /// Map value; its id is stable while the backend keeps its name and address.
+    /// Map value. Its index is stable while the backend keeps its name, address and port; its
+    /// generation too while it lives.
     pub entry: BackendEntry,
     /// Relative weight as configured.
     pub weight: u16,

@@ -20,8 +20,8 @@ pub struct Observed {
     /// What the flow sweeper found, by VIP index: the slots in which a tracked flow lives on
     /// another backend than the slot's current one. The marks of all other slots of the VIP may
     /// be cleared. A VIP that was not swept is missing. The sweep must have begun after the
-    /// running image was applied, and must have forgotten the flows of backends that are not
-    /// alive.
+    /// running image was applied. Records of backends that are not alive, or of other occupants,
+    /// need no mark.
     pub held_slots: BTreeMap<u32, BTreeSet<u32>>,
 }
 

@@ -159,7 +159,7 @@ fn details(before: &BackendImage, after: &BackendImage) -> Vec<String> {
     if before.weight != after.weight {
         details.push(format!("weight {} -> {}", before.weight, after.weight));
     }
-    if old.id != new.id {
+    if old.address != new.address || old.port != new.port {
         details.push("new address or port: its flows end".to_owned());
     }
     if old.next_hop != new.next_hop {

@@ -47,7 +47,7 @@ proptest! {
 #[test]
 fn a_flow_survives_the_drain_and_the_end_of_the_window() {
     let mut world = World::new(0);
-    world.happen(Event::Open(200));
+    world.happen(Event::Open(60));
     world.happen(Event::Drain(0));
     for _ in 0..6 {
         world.happen(Event::TalkAll);
@@ -63,17 +63,17 @@ fn a_flow_survives_the_drain_and_the_end_of_the_window() {
 #[test]
 fn flows_survive_when_every_backend_drains() {
     let mut world = World::new(0);
-    world.happen(Event::Open(100));
+    world.happen(Event::Open(50));
     for backend in 0..world::BACKENDS {
         world.happen(Event::Drain(backend));
     }
     world.happen(Event::TalkAll);
-    assert_eq!(world.flow_count(), 100);
+    assert_eq!(world.flow_count(), 50);
     world.happen(Event::Pass(30_000));
     world.happen(Event::TalkAll);
     // That no new TCP flow lands on a draining backend, `open` asserts.
     world.happen(Event::Open(10));
     world.happen(Event::TalkAll);
-    assert!(world.flow_count() >= 100);
+    assert!(world.flow_count() >= 50);
     world.settle();
 }

@@ -80,24 +80,22 @@ impl Router {
         Some((current, if is_previous { previous } else { current }))
     }
 
-    /// Forgets flows that idled out or whose backend died, and tells where marks are needed.
+    /// Forgets flows that idled out, and tells where marks are needed.
     pub(crate) fn sweep(
         &mut self,
         now_ms: u64,
         idle_timeout_ms: u64,
     ) -> BTreeMap<u32, BTreeSet<u32>> {
-        let tables = &self.tables;
         for flows in [&mut self.opened, &mut self.missed] {
-            flows.retain(|_, tracked| {
-                tracked.last_seen_ms + idle_timeout_ms > now_ms && is_alive(tables, tracked.backend)
-            });
+            flows.retain(|_, tracked| tracked.last_seen_ms + idle_timeout_ms > now_ms);
         }
         let indexes = self.tables.vips.values().map(|entry| (entry.index, BTreeSet::new()));
         let mut held: BTreeMap<u32, BTreeSet<u32>> = indexes.collect();
         for (flow, tracked) in self.opened.iter().chain(&self.missed) {
             let Some(entry) = self.tables.vips.get(&flow.vip) else { continue };
             let current = self.slot(*flow).map(|(word, _)| word & !SLOT_MOVED);
-            if current != Some(tracked.backend.index()) {
+            let is_elsewhere = current != Some(tracked.backend.index());
+            if is_elsewhere && is_alive(&self.tables, tracked.backend) {
                 held.entry(entry.index).or_default().insert(flow.hash % entry.ring_slots);
             }
         }

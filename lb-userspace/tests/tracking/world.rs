@@ -12,6 +12,8 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 pub(crate) const BACKENDS: u8 = 6;
 pub(crate) const IDLE_TIMEOUT_MS: u64 = 60_000;
 pub(crate) const APPLY_MS_MAX: u64 = WINDOW_MARGIN_MS;
+/// Few enough that the tuples of flows that ended are soon used again.
+const CLIENTS: u32 = 60;
 const RING_SLOTS: u32 = 127;
 const SERVICE: &str = "web";
 
@@ -163,8 +165,8 @@ impl World {
         self.opened_count += 1;
         let is_tcp = !number.is_multiple_of(3);
         let protocol = if is_tcp { Protocol::Tcp } else { Protocol::Udp };
-        let flow = Flow { vip: vip(protocol), hash: number.wrapping_mul(0x9e37_79b1) >> 7 };
-        // Tuples repeat only once their flow is over, and are then forgotten: not modelled here.
+        let client = number % CLIENTS;
+        let flow = Flow { vip: vip(protocol), hash: client.wrapping_mul(0x9e37_79b1) >> 7 };
         if self.flows.iter().any(|living| living.flow == flow) {
             return;
         }
