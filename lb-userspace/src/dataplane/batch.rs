@@ -1,0 +1,117 @@
+//! Reading a large hash map in pieces (`BPF_MAP_LOOKUP_BATCH`, Linux 5.6). Unlike walking from key
+//! to key it can pause and go on, costs one system call per piece, and is not thrown back to the
+//! start when a key vanishes.
+
+use super::error::{DataplaneError, Result};
+use aya::{Pod, maps::HashMap, maps::IterableMap, maps::MapData};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+};
+
+/// `BPF_MAP_LOOKUP_BATCH` of linux/bpf.h.
+const LOOKUP_BATCH: libc::c_int = 24;
+/// Entries per system call. A bucket must fit whole; with maps at most as full as they have
+/// buckets, a bucket of so many does not happen by chance.
+const PIECE: u32 = 4_096;
+
+/// Where the reading of a hash map stands: its next bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cursor {
+    bucket: Option<u32>,
+}
+
+/// A piece of a map, and where to go on; `None` = this was the last.
+pub(super) type Piece<K, V> = (Vec<(K, V)>, Option<Cursor>);
+
+/// Reads the next piece of `map`.
+pub(super) fn read<K: Pod + Default, V: Pod + Default>(
+    map: &HashMap<MapData, K, V>,
+    cursor: Cursor,
+    name: &'static str,
+) -> Result<Piece<K, V>> {
+    let fd = IterableMap::<K, V>::map(map).fd().as_fd();
+    let mut count = PIECE;
+    loop {
+        match lookup(fd, cursor, count) {
+            // The bucket is larger than the piece.
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && count < 1 << 20 => {
+                count *= 4;
+            }
+            result => return result.map_err(DataplaneError::io(format!("reading map {name}"))),
+        }
+    }
+}
+
+/// Number of entries of `map`.
+pub(super) fn count<K: Pod + Default, V: Pod + Default>(
+    map: &HashMap<MapData, K, V>,
+    name: &'static str,
+) -> Result<u64> {
+    let mut total = 0;
+    let mut cursor = Some(Cursor::default());
+    while let Some(at) = cursor {
+        let (entries, next) = read(map, at, name)?;
+        total += entries.len() as u64;
+        cursor = next;
+    }
+    Ok(total)
+}
+
+/// `struct` of `union bpf_attr` for batch commands.
+#[repr(C)]
+struct BatchAttr {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    elem_flags: u64,
+    flags: u64,
+}
+
+fn lookup<K: Pod + Default, V: Pod + Default>(
+    map: BorrowedFd<'_>,
+    cursor: Cursor,
+    count: u32,
+) -> io::Result<Piece<K, V>> {
+    let mut keys = vec![K::default(); count as usize];
+    let mut values = vec![V::default(); count as usize];
+    let bucket = cursor.bucket.unwrap_or_default();
+    let mut next_bucket = 0_u32;
+    let mut attr = BatchAttr {
+        in_batch: if cursor.bucket.is_some() { std::ptr::from_ref(&bucket) as u64 } else { 0 },
+        out_batch: std::ptr::from_mut(&mut next_bucket) as u64,
+        keys: keys.as_mut_ptr() as u64,
+        values: values.as_mut_ptr() as u64,
+        count,
+        map_fd: map.as_raw_fd() as u32,
+        elem_flags: 0,
+        flags: 0,
+    };
+    #[expect(unsafe_code, reason = "aya has no batch operations")]
+    // SAFETY: `attr` is valid for its size and names live buffers: two cursors of 4 bytes (what a
+    // hash map uses), and room for `count` keys and values of the sizes that `HashMap` checked
+    // against the map when it was opened. Keys and values are `Pod`: any bytes are valid.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            LOOKUP_BATCH,
+            std::ptr::from_mut(&mut attr),
+            size_of::<BatchAttr>(),
+        )
+    };
+    let is_last = if result < 0 {
+        let error = io::Error::last_os_error();
+        // The end of the map is an error that comes with the last entries.
+        if error.raw_os_error() != Some(libc::ENOENT) {
+            return Err(error);
+        }
+        true
+    } else {
+        false
+    };
+    let entries = keys.into_iter().zip(values).take(attr.count as usize).collect();
+    Ok((entries, (!is_last).then_some(Cursor { bucket: Some(next_bucket) })))
+}
