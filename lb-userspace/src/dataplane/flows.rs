@@ -1,6 +1,6 @@
 //! Flows that the data plane remembers, for tools.
 
-use super::{Dataplane, batch, batch::Cursor, convert, error::Result, sweep::now_ns};
+use super::{Dataplane, bulk, bulk::Cursor, convert, error::Result, sweep::now_ns};
 use aya::{
     Pod,
     maps::{HashMap, MapData},
@@ -93,7 +93,7 @@ fn take<V: Pod + Default>(
     let mut taken = Vec::new();
     let mut cursor = Some(Cursor::default());
     while let Some(at) = cursor.filter(|_| taken.len() < limit) {
-        let (entries, next) = batch::read(map, at, name)?;
+        let (entries, next) = bulk::read(map, at, name)?;
         taken.extend(entries);
         cursor = next;
     }

@@ -3,26 +3,16 @@
 use super::{
     error::{DataplaneError, Result},
     pin::Pins,
+    rings::RingSlots,
 };
 use aya::{
     Pod,
-    maps::{
-        Array, ArrayOfMaps, HashMap, HashOfMaps, Map, MapData, MapError, PerCpuArray, PerCpuValues,
-    },
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues},
 };
-use lb_common::{
-    abi::{
-        BackendCounters, BackendEntry, FlowEntry, FlowKey, LoadInfo, NameEntry, NatEntry,
-        NatReverse, OutcomeCounters, VipEntry, VipEvents, VipInfo, VipKey4, VipKey6,
-    },
-    limits::RING_SLOTS_MAX,
+use lb_common::abi::{
+    BackendCounters, BackendEntry, FlowEntry, FlowKey, LoadInfo, NameEntry, NatEntry, NatReverse,
+    OutcomeCounters, VipEntry, VipEvents, VipInfo, VipKey4, VipKey6,
 };
-
-/// A ring as the kernel holds it: the same bytes as [`lb_common::abi::RingTable`], but an array,
-/// which can be made on the heap without passing through the stack.
-pub(super) type RingWords = [u32; RING_SLOTS_MAX as usize];
-/// The inner map of a ring.
-pub(super) type RingMap = Array<MapData, RingWords>;
 
 /// Every pinned map.
 pub(super) struct Maps {
@@ -115,72 +105,10 @@ pub(super) fn zero<V: Pod + Default>(
     map.set(index, zeroes, 0).map_err(DataplaneError::map(name, "zeroing"))
 }
 
-/// An array of rings, by VIP index. The kernel lets an element of an array of maps be deleted, but
-/// aya offers that only on a hash of maps; both make the same system calls, so two views of the
-/// same map serve.
-pub(super) struct RingSlots {
-    name: &'static str,
-    array: ArrayOfMaps<MapData, RingMap>,
-    hash: HashOfMaps<MapData, u32, RingMap>,
-}
-
-impl RingSlots {
-    fn open(pins: &Pins, name: &'static str) -> Result<Self> {
-        let failed = |error| DataplaneError::map(name, "opening")(error);
-        let array = ArrayOfMaps::try_from(Map::ArrayOfMaps(data(pins, name)?)).map_err(failed)?;
-        let hash = HashOfMaps::try_from(Map::HashOfMaps(data(pins, name)?)).map_err(failed)?;
-        Ok(Self { name, array, hash })
-    }
-
-    /// The first `count` slots of the ring at `index`, if there is a ring.
-    pub(super) fn read(&self, index: u32, count: u32) -> Result<Option<Vec<u32>>> {
-        let inner = match self.array.get(&index, 0) {
-            Ok(inner) => inner,
-            Err(MapError::KeyNotFound) => return Ok(None),
-            Err(error) => return Err(DataplaneError::map(self.name, "opening a ring")(error)),
-        };
-        let words = inner.get(&0, 0).map_err(DataplaneError::map(self.name, "reading a ring"))?;
-        Ok(Some(words.iter().take(count as usize).copied().collect()))
-    }
-
-    /// Indexes that have a ring.
-    pub(super) fn indexes(&self) -> Result<Vec<u32>> {
-        let failed = |error| DataplaneError::map(self.name, "opening a ring")(error);
-        let mut indexes = Vec::new();
-        for index in 0..self.array.len() {
-            match self.array.get(&index, 0) {
-                Ok(_) => indexes.push(index),
-                Err(MapError::KeyNotFound) => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        Ok(indexes)
-    }
-
-    /// Writes a new inner map and swaps it in; packets see the old ring or the new one, whole.
-    /// A ring shorter than the table is followed by empty slots.
-    pub(super) fn swap(&mut self, index: u32, slots: &[u32]) -> Result<()> {
-        let mut words = vec![0; RING_SLOTS_MAX as usize];
-        for (word, slot) in words.iter_mut().zip(slots) {
-            *word = *slot;
-        }
-        let words: Box<RingWords> = words.into_boxed_slice().try_into().map_err(|_| {
-            DataplaneError::Incompatible { what: "a ring of another size".to_owned() }
-        })?;
-        let mut inner =
-            RingMap::create(1, 0).map_err(DataplaneError::map(self.name, "creating a ring"))?;
-        inner.set(0, &*words, 0).map_err(DataplaneError::map(self.name, "filling a ring"))?;
-        self.array.set(index, &inner, 0).map_err(DataplaneError::map(self.name, "swapping a ring"))
-    }
-
-    /// Removes the ring at `index`; absent is fine.
-    pub(super) fn remove(&mut self, index: u32) -> Result<()> {
-        absent_is_fine(self.hash.remove(&index))
-            .map_err(DataplaneError::map(self.name, "removing a ring"))
-    }
-}
-
-fn absent_is_fine(result: std::result::Result<(), MapError>) -> std::result::Result<(), MapError> {
+/// Removing what is not there succeeds.
+pub(super) fn absent_is_fine(
+    result: std::result::Result<(), MapError>,
+) -> std::result::Result<(), MapError> {
     match result {
         Err(MapError::SyscallError(error))
             if error.io_error.kind() == std::io::ErrorKind::NotFound =>
@@ -196,6 +124,6 @@ fn open<M: TryFrom<Map, Error = MapError>>(pins: &Pins, name: &'static str) -> R
     Map::from_map_data(data(pins, name)?).and_then(M::try_from).map_err(failed)
 }
 
-fn data(pins: &Pins, name: &'static str) -> Result<MapData> {
+pub(super) fn data(pins: &Pins, name: &'static str) -> Result<MapData> {
     MapData::from_pin(pins.map(name)).map_err(DataplaneError::map(name, "opening its pin"))
 }

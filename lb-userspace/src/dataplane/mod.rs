@@ -7,7 +7,7 @@
 mod adopt;
 mod apply;
 mod attach;
-mod batch;
+mod bulk;
 mod convert;
 mod decode;
 mod error;
@@ -20,6 +20,7 @@ mod netlink;
 mod packet;
 mod pin;
 mod programs;
+mod rings;
 mod spec;
 mod stats;
 mod sweep;

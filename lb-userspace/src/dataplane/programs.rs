@@ -3,7 +3,7 @@
 use super::{
     Dataplane,
     attach::Attachment,
-    batch,
+    bulk,
     error::{DataplaneError, Result},
     features,
     load::FORWARD,
@@ -122,16 +122,16 @@ impl Dataplane {
     fn entry_count(&self, name: &str) -> Result<Option<u64>> {
         let maps = &self.maps;
         Ok(Some(match name {
-            "lb_vips4" => batch::count(&maps.vips4, "lb_vips4")?,
-            "lb_vips6" => batch::count(&maps.vips6, "lb_vips6")?,
+            "lb_vips4" => bulk::count(&maps.vips4, "lb_vips4")?,
+            "lb_vips6" => bulk::count(&maps.vips6, "lb_vips6")?,
             "lb_rings" => maps.rings.indexes()?.len() as u64,
             "lb_previous" => maps.previous.indexes()?.len() as u64,
             "lb_backends" | "lb_names" => maps.names.keys().count() as u64,
             "lb_vip_info" => maps.vip_info.keys().count() as u64,
-            "lb_flows_syn" => batch::count(&maps.flows_syn, "lb_flows_syn")?,
-            "lb_flows_miss" => batch::count(&maps.flows_miss, "lb_flows_miss")?,
-            "lb_nat" => batch::count(&maps.nat, "lb_nat")?,
-            "lb_nat_reverse" => batch::count(&maps.nat_reverse, "lb_nat_reverse")?,
+            "lb_flows_syn" => bulk::count(&maps.flows_syn, "lb_flows_syn")?,
+            "lb_flows_miss" => bulk::count(&maps.flows_miss, "lb_flows_miss")?,
+            "lb_nat" => bulk::count(&maps.nat, "lb_nat")?,
+            "lb_nat_reverse" => bulk::count(&maps.nat_reverse, "lb_nat_reverse")?,
             _ => return Ok(None),
         }))
     }

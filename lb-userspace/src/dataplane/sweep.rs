@@ -5,8 +5,8 @@
 //! again: its findings would be about rings that are gone.
 
 use super::{
-    Dataplane, batch,
-    batch::Cursor,
+    Dataplane, bulk,
+    bulk::Cursor,
     error::Result,
     maps::{find, remove},
 };
@@ -143,7 +143,7 @@ impl Dataplane {
             Stage::Syn => (&mut self.maps.flows_syn, "lb_flows_syn"),
             _ => (&mut self.maps.flows_miss, "lb_flows_miss"),
         };
-        let (entries, next) = batch::read::<FlowKey, FlowEntry>(map, round.cursor, name)?;
+        let (entries, next) = bulk::read::<FlowKey, FlowEntry>(map, round.cursor, name)?;
         for (key, entry) in entries {
             match round.vip_of(entry.backend) {
                 Some(vip) if !round.is_over(vip, entry.last_seen_ns, entry.flags) => {
@@ -161,7 +161,7 @@ impl Dataplane {
 
     fn sweep_nat(&mut self, round: &mut Round) -> Result<Option<Cursor>> {
         let (entries, next) =
-            batch::read::<FlowKey, NatEntry>(&self.maps.nat, round.cursor, "lb_nat")?;
+            bulk::read::<FlowKey, NatEntry>(&self.maps.nat, round.cursor, "lb_nat")?;
         for (key, entry) in entries {
             let backend = round.backends.get(&entry.backend.index()).copied();
             let reverse = backend.map(|backend| reverse_key(&key, &entry, &backend));
@@ -192,7 +192,7 @@ impl Dataplane {
     fn sweep_nat_reverse(&mut self, round: &mut Round) -> Result<Option<Cursor>> {
         let map = &self.maps.nat_reverse;
         let (entries, next) =
-            batch::read::<FlowKey, NatReverse>(map, round.cursor, "lb_nat_reverse")?;
+            bulk::read::<FlowKey, NatReverse>(map, round.cursor, "lb_nat_reverse")?;
         for (key, entry) in entries {
             let forward = forward_key(&key, &entry);
             if find(&self.maps.nat, &forward, "lb_nat")?.is_some() {

@@ -1,6 +1,9 @@
-//! Reading a large hash map in pieces (`BPF_MAP_LOOKUP_BATCH`, Linux 5.6). Unlike walking from key
-//! to key it can pause and go on, costs one system call per piece, and is not thrown back to the
-//! start when a key vanishes.
+//! System calls that aya does not offer: large reads.
+//!
+//! A hash map is read in pieces (`BPF_MAP_LOOKUP_BATCH`, Linux 5.6). Unlike walking from key to key
+//! that can pause and go on, costs one system call per piece, and is not thrown back to the start
+//! when a key vanishes. A value of a quarter of a mebibyte is read straight to the heap; aya would
+//! take it over the stack.
 
 use super::error::{DataplaneError, Result};
 use aya::{Pod, maps::HashMap, maps::IterableMap, maps::MapData};
@@ -9,6 +12,8 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
+/// `BPF_MAP_LOOKUP_ELEM` of linux/bpf.h.
+const LOOKUP_ELEM: libc::c_int = 1;
 /// `BPF_MAP_LOOKUP_BATCH` of linux/bpf.h.
 const LOOKUP_BATCH: libc::c_int = 24;
 /// Entries per system call. A bucket must fit whole; with maps at most as full as they have
@@ -58,7 +63,46 @@ pub(super) fn count<K: Pod + Default, V: Pod + Default>(
     Ok(total)
 }
 
-/// `struct` of `union bpf_attr` for batch commands.
+/// The value of `key` in an array whose values are `count` words (`BPF_MAP_LOOKUP_ELEM`).
+pub(super) fn lookup_words(map: BorrowedFd<'_>, key: u32, count: usize) -> io::Result<Vec<u32>> {
+    let info = MapData::from_fd(map.try_clone_to_owned()?)
+        .and_then(|map| map.info())
+        .map_err(io::Error::other)?;
+    if info.value_size() as usize != count * size_of::<u32>() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the map has values of another size",
+        ));
+    }
+    let mut words = vec![0_u32; count];
+    let mut attr = ElementAttr {
+        map_fd: map.as_raw_fd() as u32,
+        pad: 0,
+        key: std::ptr::from_ref(&key) as u64,
+        value: words.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    #[expect(unsafe_code, reason = "aya reads values over the stack")]
+    // SAFETY: `attr` is valid for its size and names live buffers: a key of four bytes, which all
+    // arrays have, and room for a value of the size that was just checked.
+    let result = unsafe {
+        let attr = std::ptr::from_mut(&mut attr);
+        libc::syscall(libc::SYS_bpf, LOOKUP_ELEM, attr, size_of::<ElementAttr>())
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(words) }
+}
+
+/// Part of `union bpf_attr` for commands on one element.
+#[repr(C)]
+struct ElementAttr {
+    map_fd: u32,
+    pad: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// Part of `union bpf_attr` for batch commands.
 #[repr(C)]
 struct BatchAttr {
     in_batch: u64,
