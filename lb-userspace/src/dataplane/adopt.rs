@@ -1,16 +1,17 @@
 //! The pinned maps read back, so that a restart continues from what runs.
 
 use super::{
-    Dataplane, convert,
+    Dataplane, bulk, convert,
     error::{DataplaneError, Result},
 };
 use crate::{
     model::Vip,
     reconcile::{BackendRow, Tables, VipInfo},
 };
+use aya::maps::IterableMap;
 use lb_common::{
-    abi::{self, BackendState, Features, VIP_FLAG_ADDRESS, VipEntry},
-    limits::{BACKEND_ENTRIES, RING_SLOTS_MAX},
+    abi::{self, BackendEntry, BackendState, Features, VIP_FLAG_ADDRESS, VipEntry},
+    limits::RING_SLOTS_MAX,
 };
 use std::collections::BTreeMap;
 
@@ -42,12 +43,12 @@ impl Dataplane {
     /// Every VIP, and every marked address.
     fn vip_entries(&self) -> Result<Vec<(std::result::Result<Vip, std::net::IpAddr>, VipEntry)>> {
         let mut entries = Vec::new();
-        for item in self.maps.vips4.iter() {
+        for item in &self.maps.vips4 {
             let (key, entry) = item.map_err(DataplaneError::map("lb_vips4", "listing"))?;
             let address = convert::address(abi::mapped(key.address));
-            entries.push((convert::vip4(&key).ok_or(address), entry));
+            entries.push((convert::vip4(key).ok_or(address), entry));
         }
-        for item in self.maps.vips6.iter() {
+        for item in &self.maps.vips6 {
             let (key, entry) = item.map_err(DataplaneError::map("lb_vips6", "listing"))?;
             let address = std::net::IpAddr::V6(convert::ipv6(key.address));
             entries.push((convert::vip6(&key).ok_or(address), entry));
@@ -99,14 +100,13 @@ impl Dataplane {
 
     fn read_backends(&self, tables: &mut Tables) -> Result<()> {
         let names = self.names()?;
-        for index in 1..BACKEND_ENTRIES {
-            let entry = self.maps.backend(index)?;
+        bulk::for_each(self.maps.backends.map(), "lb_backends", |index, entry: BackendEntry| {
             if entry.id.0 == 0 {
-                continue;
+                return;
             }
             tables.generations.insert(index, entry.id.generation());
             if entry.state == BackendState::Free as u8 {
-                continue;
+                return;
             }
             let named = names.get(&index).filter(|name| name.id == entry.id);
             tables.backends.insert(
@@ -118,8 +118,7 @@ impl Dataplane {
                     weight: named.map_or(0, |name| name.weight as u16),
                 },
             );
-        }
-        Ok(())
+        })
     }
 
     /// Names of backends by index; believed only with the id of the entry.

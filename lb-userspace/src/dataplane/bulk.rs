@@ -6,10 +6,13 @@
 //! take it over the stack.
 
 use super::error::{DataplaneError, Result};
-use aya::{Pod, maps::HashMap, maps::IterableMap, maps::MapData};
+use aya::{
+    Pod,
+    maps::{IterableMap, MapData},
+};
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd},
 };
 
 /// `BPF_MAP_LOOKUP_ELEM` of linux/bpf.h.
@@ -19,6 +22,8 @@ const LOOKUP_BATCH: libc::c_int = 24;
 /// Entries per system call. A bucket must fit whole; with maps at most as full as they have
 /// buckets, a bucket of so many does not happen by chance.
 const PIECE: u32 = 4_096;
+/// Where growing a piece for the sake of a bucket ends.
+const PIECE_MAX: u32 = 1 << 20;
 
 /// Where the reading of a hash map stands: its next bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,52 +36,64 @@ pub(super) type Piece<K, V> = (Vec<(K, V)>, Option<Cursor>);
 
 /// Reads the next piece of `map`.
 pub(super) fn read<K: Pod + Default, V: Pod + Default>(
-    map: &HashMap<MapData, K, V>,
+    map: &impl IterableMap<K, V>,
     cursor: Cursor,
     name: &'static str,
 ) -> Result<Piece<K, V>> {
-    let fd = IterableMap::<K, V>::map(map).fd().as_fd();
-    let mut count = PIECE;
-    loop {
-        match lookup(fd, cursor, count) {
-            // The bucket is larger than the piece.
-            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && count < 1 << 20 => {
-                count *= 4;
-            }
-            result => return result.map_err(DataplaneError::io(format!("reading map {name}"))),
+    read_data(map.map(), cursor, name)
+}
+
+/// Calls `visit` with every entry of `map`.
+pub(super) fn for_each<K: Pod + Default, V: Pod + Default>(
+    map: &MapData,
+    name: &'static str,
+    mut visit: impl FnMut(K, V),
+) -> Result<()> {
+    let mut cursor = Some(Cursor::default());
+    while let Some(at) = cursor {
+        let (entries, next) = read_data(map, at, name)?;
+        for (key, value) in entries {
+            visit(key, value);
         }
+        cursor = next;
     }
+    Ok(())
 }
 
 /// Number of entries of `map`.
 pub(super) fn count<K: Pod + Default, V: Pod + Default>(
-    map: &HashMap<MapData, K, V>,
+    map: &impl IterableMap<K, V>,
     name: &'static str,
 ) -> Result<u64> {
     let mut total = 0;
-    let mut cursor = Some(Cursor::default());
-    while let Some(at) = cursor {
-        let (entries, next) = read(map, at, name)?;
-        total += entries.len() as u64;
-        cursor = next;
-    }
+    for_each::<K, V>(map.map(), name, |_, _| total += 1)?;
     Ok(total)
 }
 
-/// The value of `key` in an array whose values are `count` words (`BPF_MAP_LOOKUP_ELEM`).
-pub(super) fn lookup_words(map: BorrowedFd<'_>, key: u32, count: usize) -> io::Result<Vec<u32>> {
-    let info = MapData::from_fd(map.try_clone_to_owned()?)
-        .and_then(|map| map.info())
-        .map_err(io::Error::other)?;
-    if info.value_size() as usize != count * size_of::<u32>() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "the map has values of another size",
-        ));
+fn read_data<K: Pod + Default, V: Pod + Default>(
+    map: &MapData,
+    cursor: Cursor,
+    name: &'static str,
+) -> Result<Piece<K, V>> {
+    let failed = || DataplaneError::io(format!("reading map {name}"));
+    let mut count = PIECE;
+    loop {
+        match lookup(map, cursor, count) {
+            // The bucket is larger than the piece.
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && count < PIECE_MAX => {
+                count *= 4;
+            }
+            result => return result.map_err(failed()),
+        }
     }
+}
+
+/// The value of `key` in an array whose values are `count` words (`BPF_MAP_LOOKUP_ELEM`).
+pub(super) fn lookup_words(map: &MapData, key: u32, count: usize) -> io::Result<Vec<u32>> {
+    check_sizes(map, size_of::<u32>(), count * size_of::<u32>())?;
     let mut words = vec![0_u32; count];
     let mut attr = ElementAttr {
-        map_fd: map.as_raw_fd() as u32,
+        map_fd: map.fd().as_fd().as_raw_fd().cast_unsigned(),
         pad: 0,
         key: std::ptr::from_ref(&key) as u64,
         value: words.as_mut_ptr() as u64,
@@ -116,10 +133,11 @@ struct BatchAttr {
 }
 
 fn lookup<K: Pod + Default, V: Pod + Default>(
-    map: BorrowedFd<'_>,
+    map: &MapData,
     cursor: Cursor,
     count: u32,
 ) -> io::Result<Piece<K, V>> {
+    check_sizes(map, size_of::<K>(), size_of::<V>())?;
     let mut keys = vec![K::default(); count as usize];
     let mut values = vec![V::default(); count as usize];
     let bucket = cursor.bucket.unwrap_or_default();
@@ -130,14 +148,14 @@ fn lookup<K: Pod + Default, V: Pod + Default>(
         keys: keys.as_mut_ptr() as u64,
         values: values.as_mut_ptr() as u64,
         count,
-        map_fd: map.as_raw_fd() as u32,
+        map_fd: map.fd().as_fd().as_raw_fd().cast_unsigned(),
         elem_flags: 0,
         flags: 0,
     };
     #[expect(unsafe_code, reason = "aya has no batch operations")]
     // SAFETY: `attr` is valid for its size and names live buffers: two cursors of 4 bytes (what a
-    // hash map uses), and room for `count` keys and values of the sizes that `HashMap` checked
-    // against the map when it was opened. Keys and values are `Pod`: any bytes are valid.
+    // hash map uses, and an array's keys are), and room for `count` keys and values of the sizes
+    // that were just checked. Keys and values are `Pod`: any bytes are valid.
     let result = unsafe {
         libc::syscall(
             libc::SYS_bpf,
@@ -158,4 +176,15 @@ fn lookup<K: Pod + Default, V: Pod + Default>(
     };
     let entries = keys.into_iter().zip(values).take(attr.count as usize).collect();
     Ok((entries, (!is_last).then_some(Cursor { bucket: Some(next_bucket) })))
+}
+
+/// Refuses to let the kernel write more than there is room for.
+fn check_sizes(map: &MapData, key_bytes: usize, value_bytes: usize) -> io::Result<()> {
+    let info = map.info().map_err(io::Error::other)?;
+    // The kernel copies values in steps of eight bytes only for maps with a copy per CPU, which
+    // are not read here.
+    if info.key_size() as usize == key_bytes && info.value_size() as usize == value_bytes {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "keys or values have another size"))
 }

@@ -27,7 +27,7 @@ pub(super) fn marker_key(address: IpAddr) -> VipKey {
 }
 
 /// The VIP with this key; `None` for markers.
-pub(super) fn vip4(key: &VipKey4) -> Option<Vip> {
+pub(super) fn vip4(key: VipKey4) -> Option<Vip> {
     vip(IpAddr::V4(ipv4(key.address)), key.port, key.protocol)
 }
 
@@ -123,13 +123,13 @@ mod tests {
             for (port, protocol) in [(80, Protocol::Tcp), (53, Protocol::Udp), (0, Protocol::Tcp)] {
                 let vip = Vip { address: text.parse().unwrap(), port, protocol };
                 let back = match vip_key(vip) {
-                    VipKey::V4(key) => vip4(&key),
+                    VipKey::V4(key) => vip4(key),
                     VipKey::V6(key) => vip6(&key),
                 };
                 assert_eq!(back, Some(vip));
             }
             let marker = match marker_key(text.parse().unwrap()) {
-                VipKey::V4(key) => vip4(&key),
+                VipKey::V4(key) => vip4(key),
                 VipKey::V6(key) => vip6(&key),
             };
             assert_eq!(marker, None);

@@ -131,7 +131,7 @@ fn flags(protocol: u8, segment: &[u8]) -> String {
     let bits = segment.get(13).copied().unwrap_or_default();
     let names = [(0x02, "SYN"), (0x10, "ACK"), (0x01, "FIN"), (0x04, "RST"), (0x08, "PSH")];
     let set = names.iter().filter(|(bit, _)| protocol == 6 && bits & bit != 0);
-    set.map(|(_, name)| format!(" {name}")).collect()
+    set.fold(String::new(), |text, (_, name)| text + " " + name)
 }
 
 fn push(line: &mut String, part: &str) {

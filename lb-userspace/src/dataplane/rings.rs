@@ -8,7 +8,6 @@ use super::{
 };
 use aya::maps::{Array, ArrayOfMaps, HashOfMaps, IterableMap, Map, MapData, MapError};
 use lb_common::limits::RING_SLOTS_MAX;
-use std::os::fd::AsFd;
 
 /// A ring as the kernel holds it: the same bytes as [`lb_common::abi::RingTable`], but an array,
 /// which can be made on the heap without passing through the stack.
@@ -17,12 +16,13 @@ type RingWords = [u32; RING_SLOTS_MAX as usize];
 type RingMap = Array<MapData, RingWords>;
 
 /// An array of rings, by VIP index. The kernel lets an element of an array of maps be deleted, but
-/// aya offers that only on a hash of maps; both make the same system calls, so two views of the
-/// same map serve.
+/// aya offers that only on a hash of maps; both make the same system calls. Hence three views of
+/// the same map serve.
 pub(super) struct RingSlots {
     name: &'static str,
     array: ArrayOfMaps<MapData, RingMap>,
     hash: HashOfMaps<MapData, u32, RingMap>,
+    data: MapData,
 }
 
 impl RingSlots {
@@ -30,7 +30,7 @@ impl RingSlots {
         let failed = |error| DataplaneError::map(name, "opening")(error);
         let array = ArrayOfMaps::try_from(Map::ArrayOfMaps(data(pins, name)?)).map_err(failed)?;
         let hash = HashOfMaps::try_from(Map::HashOfMaps(data(pins, name)?)).map_err(failed)?;
-        Ok(Self { name, array, hash })
+        Ok(Self { name, array, hash, data: data(pins, name)? })
     }
 
     /// The first `count` slots of the ring at `index`, if there is a ring.
@@ -40,7 +40,7 @@ impl RingSlots {
             Err(MapError::KeyNotFound) => return Ok(None),
             Err(error) => return Err(DataplaneError::map(self.name, "opening a ring")(error)),
         };
-        let mut words = bulk::lookup_words(inner.map().fd().as_fd(), 0, RING_SLOTS_MAX as usize)
+        let mut words = bulk::lookup_words(inner.map(), 0, RING_SLOTS_MAX as usize)
             .map_err(DataplaneError::io(format!("reading a ring of {}", self.name)))?;
         words.truncate(count as usize);
         Ok(Some(words))
@@ -48,15 +48,9 @@ impl RingSlots {
 
     /// Indexes that have a ring.
     pub(super) fn indexes(&self) -> Result<Vec<u32>> {
-        let failed = |error| DataplaneError::map(self.name, "opening a ring")(error);
         let mut indexes = Vec::new();
-        for index in 0..self.array.len() {
-            match self.array.get(&index, 0) {
-                Ok(_) => indexes.push(index),
-                Err(MapError::KeyNotFound) => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
+        // The values are ids of inner maps.
+        bulk::for_each(&self.data, self.name, |index: u32, _: u32| indexes.push(index))?;
         Ok(indexes)
     }
 
