@@ -50,6 +50,16 @@ pub(super) fn mac(bytes: [u8; 6]) -> String {
     text
 }
 
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string does not fail.
+        let _written = write!(text, "{byte:02x}");
+    }
+    text
+}
+
 fn network(line: &mut String, ethertype: u16, packet: &[u8]) {
     let mut next = Some((ethertype, packet));
     for _ in 0..DEPTH_MAX {

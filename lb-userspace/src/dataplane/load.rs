@@ -44,20 +44,26 @@ pub(super) fn open_maps(pins: &Pins, object: &[u8], settings: &Settings) -> Resu
     }
     let mut maps = Maps::open(pins)?;
     let mut info = maps.load_info()?;
-    if info.layout_version != 0 && info.layout_version != LAYOUT_VERSION {
-        return Err(DataplaneError::Incompatible {
-            what: format!(
-                "the pinned maps have layout version {}, this program has {LAYOUT_VERSION}",
-                info.layout_version
-            ),
-        });
-    }
+    check_layout(&info)?;
     info.layout_version = LAYOUT_VERSION;
     info.flows_max = settings.flows_max;
     info.agent_pid = std::process::id();
     info.agent_started_ms = now_ms();
     maps.set_load_info(info)?;
     Ok(maps)
+}
+
+/// Refuses maps of another layout; maps that were just created have none yet.
+pub(super) fn check_layout(info: &LoadInfo) -> Result<()> {
+    if matches!(info.layout_version, 0 | LAYOUT_VERSION) {
+        return Ok(());
+    }
+    Err(DataplaneError::Incompatible {
+        what: format!(
+            "the pinned maps have layout version {}, this program has {LAYOUT_VERSION}",
+            info.layout_version
+        ),
+    })
 }
 
 /// The program to run: the pinned one while it serves, else a new one, pinned in its place.

@@ -18,6 +18,7 @@ mod maps;
 mod neighbour;
 mod netlink;
 mod packet;
+mod packet_log;
 mod pin;
 mod programs;
 mod rings;
@@ -90,6 +91,7 @@ impl Dataplane {
             return Err(DataplaneError::NotRunning { path: pins.root().to_owned() });
         }
         let maps = Maps::open(&pins)?;
+        load::check_layout(&maps.load_info()?)?;
         Ok(Self { pins, maps, source: None, program: None })
     }
 
@@ -111,6 +113,15 @@ impl Dataplane {
     /// What is attached now.
     pub fn attachments(&self) -> Result<Vec<Attachment>> {
         attach::attachments(&self.pins)
+    }
+
+    /// Hands what the program logs to the [`tracing`] subscriber (as `log` records), until it is
+    /// dropped. Only a program loaded with [`Settings::packet_log`] logs. After a program was
+    /// replaced, call it again.
+    pub fn packet_log(
+        &self,
+    ) -> Result<impl Future<Output = std::convert::Infallible> + Send + use<>> {
+        packet_log::read(&self.pins)
     }
 
     /// What is loaded.

@@ -77,7 +77,7 @@ impl TracePacket {
         let checksum_at = match self.protocol {
             Protocol::Tcp => {
                 let flags = if self.is_opening { TCP_SYN } else { TCP_ACK };
-                segment.extend([0, 0, 0, 1, 0, 0, 0, if self.is_opening { 0 } else { 1 }]);
+                segment.extend([0, 0, 0, 1, 0, 0, 0, u8::from(!self.is_opening)]);
                 segment.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
                 16
             }

@@ -137,7 +137,7 @@ fn list(directory: &Path) -> Result<Vec<String>> {
 
 fn mount_bpffs() -> Result<()> {
     let is_mounted =
-        rustix::fs::statfs(BPFFS).is_ok_and(|status| status.f_type as u64 == BPFFS_MAGIC);
+        rustix::fs::statfs(BPFFS).is_ok_and(|status| status.f_type.cast_unsigned() == BPFFS_MAGIC);
     if is_mounted {
         return Ok(());
     }

@@ -17,7 +17,7 @@ type RingMap = Array<MapData, RingWords>;
 
 /// An array of rings, by VIP index. The kernel lets an element of an array of maps be deleted, but
 /// aya offers that only on a hash of maps; both make the same system calls. Hence three views of
-/// the same map serve.
+/// the same map: to swap, to delete, to list.
 pub(super) struct RingSlots {
     name: &'static str,
     array: ArrayOfMaps<MapData, RingMap>,
@@ -66,7 +66,7 @@ impl RingSlots {
         })?;
         let mut inner =
             RingMap::create(1, 0).map_err(DataplaneError::map(self.name, "creating a ring"))?;
-        inner.set(0, &*words, 0).map_err(DataplaneError::map(self.name, "filling a ring"))?;
+        inner.set(0, words, 0).map_err(DataplaneError::map(self.name, "filling a ring"))?;
         self.array.set(index, &inner, 0).map_err(DataplaneError::map(self.name, "swapping a ring"))
     }
 

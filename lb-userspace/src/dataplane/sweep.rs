@@ -279,7 +279,9 @@ fn forward_key(key: &FlowKey, entry: &NatReverse) -> FlowKey {
 /// The clock of `bpf_ktime_get_coarse_ns`, to within a tick.
 pub(super) fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
-    (now.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(now.tv_nsec as u64)
+    (now.tv_sec.cast_unsigned())
+        .saturating_mul(1_000_000_000)
+        .saturating_add(now.tv_nsec.cast_unsigned())
 }
 
 #[cfg(test)]

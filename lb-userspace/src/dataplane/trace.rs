@@ -152,7 +152,7 @@ impl Dataplane {
             verdict: verdict(run.return_value),
             outcome,
             output: decode::frame(&run.frame),
-            output_hex: run.frame.iter().map(|byte| format!("{byte:02x}")).collect(),
+            output_hex: decode::hex(&run.frame),
         })
     }
 

@@ -1,6 +1,7 @@
 //! The program on real interfaces.
 
 use crate::host::{Host, fill, run};
+use aya::programs::links::{FdLink, PinnedLink};
 use lb_common::abi::Features;
 use lb_userspace::{
     dataplane::{AttachMode, Dataplane, DataplaneError, detach},
@@ -30,12 +31,12 @@ fn a_restart_adopts_the_links_and_new_parts_replace_the_program_in_place() {
     assert_eq!(dataplane.attach(&names(&["inner"])).unwrap(), first);
 
     // More parts: another program, the same link.
-    let link_before = link_id();
+    let link_before = link_id(&host);
     dataplane.put_features(Features::ALL).unwrap();
     let now = dataplane.attachments().unwrap();
     assert_ne!(now[0].program_id, first[0].program_id);
     assert_eq!(now[0].mode, AttachMode::Native);
-    assert_eq!(link_id(), link_before);
+    assert_eq!(link_id(&host), link_before);
 
     // Fewer parts: not worth a change.
     dataplane.put_features(Features(Features::IPV4)).unwrap();
@@ -88,7 +89,7 @@ fn an_interface_that_comes_back_is_attached_again() {
     let mut dataplane = host.open();
     let first = dataplane.attach(&names(&["inner"])).unwrap();
     run("ip link del inner");
-    let error = dataplane.attach(&names(&["inner", "lo"])).err().expect("it is gone");
+    let error = dataplane.attach(&names(&["inner", "lo"])).expect_err("it is gone");
     assert!(matches!(&error, DataplaneError::NoInterface { name } if name == "inner"), "{error}");
     assert_eq!(dataplane.attachments().unwrap().len(), 1, "the other one is served");
     host.add_veth();
@@ -124,8 +125,8 @@ fn detaching_removes_everything_and_can_be_repeated() {
     assert_eq!(detach(&host.instance).unwrap(), Vec::<String>::new());
 }
 
-/// Id of the BPF link on `inner`, as `ip` tells nothing of it: the time it was made.
-fn link_id() -> String {
-    let text = run("ip -d link show dev inner");
-    text.lines().find(|line| line.contains("inner")).unwrap().to_owned()
+/// Id of the BPF link on `inner`.
+fn link_id(host: &Host) -> u32 {
+    let path = format!("/sys/fs/bpf/lb/{}/links/inner", host.instance);
+    FdLink::from(PinnedLink::from_pin(path).unwrap()).info().unwrap().id()
 }

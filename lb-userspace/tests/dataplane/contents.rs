@@ -59,7 +59,7 @@ impl<S: MapStore<Error: std::fmt::Debug>> Steps for S {
     }
 
     fn drop_backend_two(&mut self) {
-        self.put_ring(0, &[1; 65_537]).unwrap();
+        self.put_ring(0, &vec![1; 65_537]).unwrap();
         self.remove_previous(0).unwrap();
         self.free_backend(backend(2, 1, 7).id, 0).unwrap();
     }

@@ -27,7 +27,7 @@ fn slot_of(key: &FlowKey, _vip: &VipEntry, _seed: u64) -> u32 {
 
 fn now_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec as u64 * S + now.tv_nsec as u64
+    now.tv_sec.cast_unsigned() * S + now.tv_nsec.cast_unsigned()
 }
 
 fn key(port: u16) -> FlowKey {
