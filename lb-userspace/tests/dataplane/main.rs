@@ -13,4 +13,5 @@ mod attaching;
 mod contents;
 mod flows;
 mod host;
+mod pipeline;
 mod reaching;
