@@ -3,7 +3,8 @@
 use super::{
     error::{DataplaneError, Result},
     netlink::{Link, Netlink},
-    pin::{self, Pins},
+    pin::Pins,
+    unlink,
 };
 use aya::programs::{
     Xdp, XdpMode,
@@ -60,7 +61,7 @@ pub(super) fn attach(
     for interface in pins.linked_interfaces()? {
         if !interfaces.contains(&interface) {
             tracing::info!(interface, "detaching");
-            pin::remove(&pins.link(&interface))?;
+            unlink::remove(&pins.link(&interface))?;
         }
     }
     failure.map_or(Ok(attachments), Err)
@@ -103,7 +104,7 @@ fn attach_one(
 ) -> Result<Attachment> {
     let path = pins.link(interface);
     let Some(link) = links.iter().find(|link| link.name == interface) else {
-        pin::remove(&path)?;
+        unlink::remove(&path)?;
         return Err(DataplaneError::NoInterface { name: interface.to_owned() });
     };
     let program_id = program.info().map_err(failed("reading its information"))?.id();
@@ -115,7 +116,7 @@ fn attach_one(
                 return Ok(Attachment { program_id, ..attachment });
             }
             // The interface was made anew (or renamed): the pinned link hangs elsewhere or nowhere.
-            None => pin::remove(&path)?,
+            None => unlink::remove(&path)?,
         }
     }
     attach_new(program, program_id, link, &path)

@@ -45,6 +45,16 @@ pub enum DataplaneError {
         #[source]
         source: ProgramError,
     },
+    /// The kernel's verifier refuses the program. The whole log is told at debug level.
+    #[error("the kernel refuses program {program}: {reason}\n{verifier_log}")]
+    Refused {
+        /// Program name.
+        program: String,
+        /// The kernel's error.
+        reason: io::Error,
+        /// Last lines of the verifier's log.
+        verifier_log: String,
+    },
     /// An interface does not exist (yet).
     #[error("interface {name} does not exist")]
     NoInterface {

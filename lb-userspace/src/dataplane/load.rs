@@ -30,6 +30,9 @@ use std::{
 /// Name of the forwarding program.
 pub const FORWARD: &str = "lb_forward";
 
+/// Lines of a verifier's log that an error shows: the refused instruction and the statistics.
+const VERIFIER_LINES: usize = 16;
+
 /// Opens the pinned maps, creating those that are missing. Refuses what does not fit.
 pub(super) fn open_maps(pins: &Pins, object: &[u8], settings: &Settings) -> Result<Maps> {
     pins.create()?;
@@ -138,7 +141,7 @@ fn load_pinned(pins: &Pins, object: &[u8], settings: &Settings, globals: &Global
     })?;
     let program: &mut Xdp =
         program.try_into().map_err(failed::<ProgramError>("taking it for XDP"))?;
-    program.load().map_err(failed("loading"))?;
+    program.load().map_err(refused)?;
     let fresh = pins.program("lb_forward_new");
     pin::remove(&fresh)?;
     program.pin(&fresh).map_err(|error| DataplaneError::Io {
@@ -147,6 +150,21 @@ fn load_pinned(pins: &Pins, object: &[u8], settings: &Settings, globals: &Global
     })?;
     let path = pins.program(FORWARD);
     fs::rename(&fresh, &path).map_err(DataplaneError::io(format!("pinning {}", path.display())))
+}
+
+fn refused(error: ProgramError) -> DataplaneError {
+    let ProgramError::LoadError { io_error, verifier_log } = error else {
+        return failed("loading")(error);
+    };
+    let log = verifier_log.to_string();
+    tracing::debug!(log, "the verifier's log");
+    let lines: Vec<_> = log.lines().collect();
+    let last = lines.get(lines.len().saturating_sub(VERIFIER_LINES)..).unwrap_or_default();
+    DataplaneError::Refused {
+        program: FORWARD.to_owned(),
+        reason: io_error,
+        verifier_log: last.join("\n"),
+    }
 }
 
 fn failed<E: Into<ProgramError>>(operation: &'static str) -> impl FnOnce(E) -> DataplaneError {

@@ -26,6 +26,7 @@ mod spec;
 mod stats;
 mod sweep;
 mod trace;
+mod unlink;
 
 pub use attach::{AttachMode, Attachment};
 pub use error::{DataplaneError, Result};

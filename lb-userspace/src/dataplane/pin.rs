@@ -1,6 +1,9 @@
 //! Where maps, links and programs are pinned, so that they outlive the daemon.
 
-use super::error::{DataplaneError, Result};
+use super::{
+    error::{DataplaneError, Result},
+    unlink,
+};
 use rustix::mount::{MountFlags, mount};
 use std::{
     fs, io,
@@ -89,6 +92,9 @@ impl Pins {
     /// maps go. Answers the interfaces that were detached. Idempotent.
     pub fn remove_all(&self) -> Result<Vec<String>> {
         let interfaces = self.linked_interfaces()?;
+        for interface in &interfaces {
+            unlink::remove(&self.link(interface))?;
+        }
         for part in ["links", "programs", "maps"] {
             let directory = self.root.join(part);
             for name in list(&directory)? {

@@ -4,7 +4,7 @@ use crate::host::{Host, fill, run};
 use aya::programs::links::{FdLink, PinnedLink};
 use lb_common::abi::Features;
 use lb_userspace::{
-    dataplane::{AttachMode, Dataplane, DataplaneError, detach},
+    dataplane::{AttachMode, Dataplane, DataplaneError, OpenOptions, detach},
     reconcile::MapStore,
 };
 
@@ -65,6 +65,31 @@ fn another_seed_loads_another_program_on_the_same_links() {
     assert_ne!(now[0].program_id, first[0].program_id);
     assert_eq!(dataplane.info().unwrap().seed, 99);
     assert_eq!(dataplane.tables().unwrap(), tables);
+}
+
+#[test]
+fn a_new_version_that_cannot_be_loaded_leaves_the_running_one_alone() {
+    let host = Host::new().with_veth();
+    let mut dataplane = host.open();
+    fill(&mut dataplane, 1);
+    let running = dataplane.attach(&names(&["inner"])).unwrap();
+    let tables = dataplane.tables().unwrap();
+    drop(dataplane);
+    let broken = OpenOptions {
+        instance: &host.instance,
+        object: b"not an object file",
+        settings: host.settings.clone(),
+    };
+    assert!(matches!(Dataplane::open(&broken), Err(DataplaneError::Object(_))));
+    let reader = Dataplane::open_pinned(&host.instance).unwrap();
+    assert_eq!(reader.attachments().unwrap(), running);
+    assert_eq!(reader.tables().unwrap(), tables);
+}
+
+#[test]
+fn a_data_plane_can_move_between_threads() {
+    fn movable<T: Send>() {}
+    movable::<Dataplane>();
 }
 
 #[test]

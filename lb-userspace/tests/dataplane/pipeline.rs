@@ -35,7 +35,7 @@ fn service(vips: &[(&str, u16, Protocol)], mode: ForwardingMode, backends: &[u8]
         mode,
         affinity: Affinity::Source,
         udp: UdpPolicy::Stick,
-        idle_timeout: Duration::from_secs(300),
+        idle_timeout: Duration::from_mins(5),
         ring_slots: 1_009,
         backends: backends.iter().map(|last| (format!("b{last}"), backend(*last))).collect(),
         health: None,
