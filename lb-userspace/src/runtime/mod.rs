@@ -2,13 +2,22 @@
 //! feeds the driver.
 
 mod clock;
+mod daemon;
 mod drains;
+mod engine;
 mod instance;
 mod lock;
 mod notify;
+mod routes;
+mod serve;
+mod sweep;
 
 pub use clock::wall_ms;
+pub use daemon::{Daemon, Event, Parts, interface};
 pub use drains::Drains;
+pub use engine::attached;
 pub use instance::{Instance, InvalidName, RUN_DIRECTORY};
 pub use lock::{Lock, LockError};
 pub use notify::ServiceManager;
+pub use routes::{Routes, backend_addresses};
+pub use serve::run;
