@@ -214,3 +214,6 @@ async fn blocking<T: Send + 'static>(
         .await
         .map_err(|error| Failure(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,16 +6,14 @@ use anyhow::Result;
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
 
-/// How a verb ended; the process's exit code.
+/// How a verb ended; the process's exit code. Wrong usage is 2, by clap itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Exit {
+pub(super) enum Exit {
     /// Done, and all is well.
     Done = 0,
     /// Failed.
     Failed = 1,
-    /// Wrong arguments (clap exits with 2 by itself).
-    Usage = 2,
     /// Done, but the data plane is not as it should be.
     Degraded = 3,
 }
@@ -28,7 +26,7 @@ impl From<Exit> for std::process::ExitCode {
 
 /// Output formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// The columns that matter most.
     #[default]
     Table,
@@ -40,18 +38,18 @@ pub enum Format {
 
 /// How to print.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
-pub struct Output {
+pub(super) struct Output {
     /// Output format.
     #[arg(short = 'o', long = "output", global = true, value_name = "FORMAT", default_value = "table")]
-    pub format: Format,
+    pub(super) format: Format,
     /// Leave out the table's headings.
     #[arg(long, global = true)]
-    pub no_headers: bool,
+    pub(super) no_headers: bool,
 }
 
 impl Output {
     /// Prints a list.
-    pub fn list<T: Row + Kind + Serialize>(self, list: &List<T>) -> Result<()> {
+    pub(super) fn list<T: Row + Kind + Serialize>(self, list: &List<T>) -> Result<()> {
         match self.format {
             Format::Json => print_json(list),
             Format::Table | Format::Wide => {
@@ -62,13 +60,13 @@ impl Output {
     }
 
     /// Prints an object: `text` unless JSON is wanted.
-    pub fn object<T: Serialize>(self, object: &T, text: &str) -> Result<()> {
+    pub(super) fn object<T: Serialize>(self, object: &T, text: &str) -> Result<()> {
         if self.format == Format::Json { print_json(object) } else { print(text) }
     }
 }
 
 /// Prints a text as it is. A reader that went away (`| head`) is not an error.
-pub fn print(text: &str) -> Result<()> {
+pub(super) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -77,12 +75,12 @@ pub fn print(text: &str) -> Result<()> {
 }
 
 /// Prints a value as JSON.
-pub fn print_json<T: Serialize>(value: &T) -> Result<()> {
+pub(super) fn print_json<T: Serialize>(value: &T) -> Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
 /// Says something on standard error.
-pub fn say(program: &str, text: &str) {
+pub(super) fn say(program: &str, text: &str) {
     // Nobody is left to be told if standard error is closed.
     let _ = writeln!(io::stderr().lock(), "{program}: {text}");
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// Something that is a row of a table.
-pub trait Row {
+pub(super) trait Row {
     /// Column headings; `wide` has more.
     fn headings(wide: bool) -> Vec<&'static str>;
     /// The row's cells, as many as there are headings.
@@ -11,7 +11,7 @@ pub trait Row {
 }
 
 /// The whole table as text, ending in a line feed unless it is empty.
-pub fn render<T: Row>(rows: &[T], wide: bool, headers: bool) -> String {
+pub(super) fn render<T: Row>(rows: &[T], wide: bool, headers: bool) -> String {
     let mut lines: Vec<Vec<String>> = Vec::with_capacity(rows.len() + 1);
     if headers {
         lines.push(T::headings(wide).into_iter().map(ToOwned::to_owned).collect());
@@ -37,7 +37,7 @@ pub fn render<T: Row>(rows: &[T], wide: bool, headers: bool) -> String {
 }
 
 /// A number with its unit in powers of 1024, three digits at most.
-pub fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if count < 1024 {
         return format!("{count}B");
@@ -56,7 +56,7 @@ pub fn bytes(count: u64) -> String {
 }
 
 /// A time span in its two largest units.
-pub fn span(milliseconds: u64) -> String {
+pub(super) fn span(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     match seconds {
         0 => format!("{milliseconds}ms"),
@@ -68,12 +68,12 @@ pub fn span(milliseconds: u64) -> String {
 }
 
 /// A part of the whole as per cent.
-pub fn share(part: f64) -> String {
+pub(super) fn share(part: f64) -> String {
     format!("{:.2}%", part * 100.0)
 }
 
 /// The text, or a dash.
-pub fn or_dash(text: Option<&str>) -> String {
+pub(super) fn or_dash(text: Option<&str>) -> String {
     text.unwrap_or("-").to_owned()
 }
 

@@ -213,3 +213,6 @@ async fn probe_address(address: SocketAddr, probe: &Probe) -> Result<(), String>
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

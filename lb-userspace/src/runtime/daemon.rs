@@ -349,3 +349,6 @@ pub fn interface(attached: &Attached) -> InterfaceResource {
         reason,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const LOG_PERIOD: Duration = Duration::from_secs(60);
 
 /// Starts sweeping `dataplane`, until nobody listens to `events` any more.
-pub fn start(mut dataplane: Dataplane, events: mpsc::Sender<Event>) -> std::io::Result<()> {
+pub(super) fn start(mut dataplane: Dataplane, events: mpsc::Sender<Event>) -> std::io::Result<()> {
     let sweep = move || {
         let mut limit = RateLimit::new(LOG_PERIOD);
         while !events.is_closed() {
