@@ -37,8 +37,8 @@ impl Inspect for Dataplane {
     fn programs(&self) -> Result<Vec<ProgramResource>> {
         let status = self.status()?;
         let Some(program) = status.program else { return Ok(Vec::new()) };
-        let resource = |interface: Option<String>, attach_mode: Option<AttachMode>, id| {
-            ProgramResource {
+        let resource =
+            |interface: Option<String>, attach_mode: Option<AttachMode>, id| ProgramResource {
                 name: program.name.clone(),
                 id,
                 tag: program.tag.clone(),
@@ -49,8 +49,7 @@ impl Inspect for Dataplane {
                 verified_instructions: program.verified_instruction_count,
                 run_count: program.run_count,
                 run_time_ns: program.run_time_ns,
-            }
-        };
+            };
         if status.attachments.is_empty() {
             return Ok(vec![resource(None, None, program.id)]);
         }

@@ -3,9 +3,9 @@
 use super::{
     Inspect, View, interface_names,
     resource::{
-        BackendResource, FlowFilter, FlowResource, GenerationResource, List, ProgramResource,
-        StatResource, TraceRequest, TraceResource, VipResource, API_VERSION, ChangeResource,
-        backends, changes, stats, vips,
+        API_VERSION, BackendResource, ChangeResource, FlowFilter, FlowResource, GenerationResource,
+        List, ProgramResource, StatResource, TraceRequest, TraceResource, VipResource, backends,
+        changes, stats, vips,
     },
 };
 use crate::{
@@ -161,9 +161,13 @@ async fn set_drain(
     Path(key): Path<Key>,
     drain: bool,
 ) -> Answer<GenerationResource> {
-    let is_known = api.status.load().image.vips.values().any(|vip| {
-        vip.service == key.0 && vip.backends.contains_key(&key.1)
-    });
+    let is_known = api
+        .status
+        .load()
+        .image
+        .vips
+        .values()
+        .any(|vip| vip.service == key.0 && vip.backends.contains_key(&key.1));
     if !is_known {
         let (service, backend) = key;
         let message = format!("there is no backend `{service}/{backend}`");

@@ -37,7 +37,7 @@ fn text(generation: &GenerationResource) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<14}{value}");
+        writeln!(text, "{name:<14}{value}").ok();
     };
     line("instance", &generation.instance);
     line("daemon", generation.daemon_version.as_deref().unwrap_or("not running"));

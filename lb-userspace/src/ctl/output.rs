@@ -40,7 +40,13 @@ pub(super) enum Format {
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(super) struct Output {
     /// Output format.
-    #[arg(short = 'o', long = "output", global = true, value_name = "FORMAT", default_value = "table")]
+    #[arg(
+        short = 'o',
+        long = "output",
+        global = true,
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
     pub(super) format: Format,
     /// Leave out the table's headings.
     #[arg(long, global = true)]
@@ -82,5 +88,5 @@ pub(super) fn print_json<T: Serialize>(value: &T) -> Result<()> {
 /// Says something on standard error.
 pub(super) fn say(program: &str, text: &str) {
     // Nobody is left to be told if standard error is closed.
-    let _ = writeln!(io::stderr().lock(), "{program}: {text}");
+    writeln!(io::stderr().lock(), "{program}: {text}").ok();
 }

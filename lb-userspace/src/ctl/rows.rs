@@ -3,8 +3,8 @@
 use super::table::{Row, bytes, or_dash, share, span};
 use crate::{
     admin::resource::{
-        BackendChange, BackendResource, ChangeResource, FlowResource, ProgramResource, StatKind, StatResource,
-        VipResource,
+        BackendChange, BackendResource, ChangeResource, FlowResource, ProgramResource, StatKind,
+        StatResource, VipResource,
     },
     runtime::wall_ms,
 };
@@ -129,12 +129,7 @@ impl Row for StatResource {
             StatKind::Event => "event",
         };
         let size = self.bytes.map(|count| if wide { count.to_string() } else { bytes(count) });
-        vec![
-            kind.to_owned(),
-            self.name.clone(),
-            self.packets.to_string(),
-            or_dash(size.as_deref()),
-        ]
+        vec![kind.to_owned(), self.name.clone(), self.packets.to_string(), or_dash(size.as_deref())]
     }
 }
 

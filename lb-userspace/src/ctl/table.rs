@@ -28,7 +28,7 @@ pub(super) fn render<T: Row>(rows: &[T], wide: bool, headers: bool) -> String {
         let mut row = String::new();
         for (width, cell) in widths.iter().zip(line) {
             // Writing to a string cannot fail.
-            let _ = write!(row, "{cell:<width$}  ");
+            write!(row, "{cell:<width$}  ").ok();
         }
         text.push_str(row.trim_end());
         text.push('\n');

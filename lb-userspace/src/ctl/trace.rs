@@ -86,13 +86,14 @@ fn text(trace: &TraceResource) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<10}{value}");
+        writeln!(text, "{name:<10}{value}").ok();
     };
     line("packet", &trace.packet);
     let owner = trace.service.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
     line("vip", &trace.vip.as_ref().map_or_else(|| "none".to_owned(), |vip| vip.clone() + &owner));
     if let Some(slot) = trace.slot {
-        let moved = if trace.slot_moved == Some(true) { "moved: flows are looked up" } else { "not moved" };
+        let moved =
+            if trace.slot_moved == Some(true) { "moved: flows are looked up" } else { "not moved" };
         line("slot", &format!("{slot}, {moved}"));
     }
     line("decision", &trace.decision);

@@ -16,7 +16,7 @@ pub(crate) fn service<const N: usize>(vips: &[&str], backends: [(&str, Backend);
         mode: ForwardingMode::Tunnel,
         affinity: Affinity::None,
         udp: UdpPolicy::Stick,
-        idle_timeout: Duration::from_secs(60),
+        idle_timeout: Duration::from_mins(1),
         ring_slots: 1_009,
         backends: backends.into_iter().map(|(name, b)| (name.to_owned(), b)).collect(),
         health: None,

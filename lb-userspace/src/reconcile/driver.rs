@@ -4,7 +4,8 @@
 //! is. All IO happens behind [`Engine`].
 
 use super::{
-    BackendImage, CompileError, Compiled, Image, MapStore, Observed, Reach, Tables, Unusable, VipImage, apply, compile, diff,
+    BackendImage, CompileError, Compiled, Image, MapStore, Observed, Reach, Tables, Unusable,
+    VipImage, apply, compile, diff,
 };
 use crate::model::{Desired, Settings};
 use lb_common::abi::BackendState;
@@ -111,6 +112,9 @@ pub struct Driver<E> {
     attachments: Vec<Attached>,
     is_dirty: bool,
     attach_is_due: bool,
+    /// Whether the running image was read back rather than applied: a plan may have been cut short
+    /// between a backend and the ring, so that one does not prove the other.
+    is_doubtful: bool,
 }
 
 impl<E: Engine<Error: Error + 'static>> Driver<E> {
@@ -128,6 +132,7 @@ impl<E: Engine<Error: Error + 'static>> Driver<E> {
             attachments: Vec::new(),
             is_dirty: false,
             attach_is_due: false,
+            is_doubtful: true,
         })
     }
 
@@ -220,19 +225,36 @@ impl<E: Engine<Error: Error + 'static>> Driver<E> {
     /// Makes the candidate the desired state if it compiles, and answers its image.
     fn take_candidate(&mut self) -> Result<Option<Compiled>, CycleError> {
         let Some(candidate) = self.candidate.take() else { return Ok(None) };
-        let changed = self.desired.as_ref().and_then(|desired| {
-            fixed_setting_changed(&desired.settings, &candidate.settings)
-        });
+        let changed = self
+            .desired
+            .as_ref()
+            .and_then(|desired| fixed_setting_changed(&desired.settings, &candidate.settings));
         if let Some(message) = changed {
             return Err(CycleError::Refused(format!("a change of {message}")));
         }
         let mut observed = self.observed.clone();
         forget_unchecked(&mut observed, &candidate);
-        let next = compile(&candidate, &observed, &self.running).map_err(|errors| refused(&errors))?;
+        let next = self.compile(&candidate, &observed)?;
         self.observed = observed;
         self.desired = Some(candidate);
         self.attach_is_due = true;
         Ok(Some(next))
+    }
+
+    fn compile(&self, desired: &Desired, observed: &Observed) -> Result<Compiled, CycleError> {
+        if !self.is_doubtful {
+            return compile(desired, observed, &self.running).map_err(|errors| refused(&errors));
+        }
+        // With weights that no backend has, every ring is computed anew.
+        let mut doubted = self.running.clone();
+        let backends = doubted.vips.values_mut().flat_map(|vip| vip.backends.values_mut());
+        backends.for_each(|backend| backend.weight = u16::MAX);
+        let mut next = compile(desired, observed, &doubted).map_err(|errors| refused(&errors))?;
+        let generation = std::mem::replace(&mut next.image.generation, self.running.generation);
+        if next.image != self.running {
+            next.image.generation = generation;
+        }
+        Ok(next)
     }
 
     fn act_again(&mut self) -> Result<Cycle, CycleError> {
@@ -240,7 +262,7 @@ impl<E: Engine<Error: Error + 'static>> Driver<E> {
             self.is_dirty = false;
             return Ok(Cycle { generation: self.running.generation, ..Cycle::default() });
         };
-        let next = compile(desired, &self.observed, &self.running).map_err(|errors| refused(&errors))?;
+        let next = self.compile(desired, &self.observed)?;
         self.act(next)
     }
 
@@ -252,10 +274,12 @@ impl<E: Engine<Error: Error + 'static>> Driver<E> {
             // that the next cycle starts from there.
             if let Ok(running) = read_back(&mut self.engine) {
                 self.running = running;
+                self.is_doubtful = true;
             }
             return Err(CycleError::Engine(chain(&error)));
         }
         self.running = next;
+        self.is_doubtful = false;
         if let Some(desired) = self.desired.as_ref().filter(|_| self.attach_is_due) {
             let attached = self.engine.attach(&desired.interfaces);
             self.attachments = attached.map_err(|error| CycleError::Engine(chain(&error)))?;
@@ -277,7 +301,8 @@ impl Engine for Tables {
     }
 
     fn attach(&mut self, interfaces: &[String]) -> Result<Vec<Attached>, Self::Error> {
-        let attached = |name: &String| Attached { interface: name.clone(), state: AttachState::Native };
+        let attached =
+            |name: &String| Attached { interface: name.clone(), state: AttachState::Native };
         Ok(interfaces.iter().map(attached).collect())
     }
 }
@@ -306,9 +331,9 @@ fn forget_unchecked(observed: &mut Observed, desired: &Desired) {
     observed.down.retain(|(name, backend)| {
         service(name).is_some_and(|s| s.health.is_some() && s.backends.contains_key(backend))
     });
-    observed.drained.retain(|(name, backend)| {
-        service(name).is_some_and(|s| s.backends.contains_key(backend))
-    });
+    observed
+        .drained
+        .retain(|(name, backend)| service(name).is_some_and(|s| s.backends.contains_key(backend)));
 }
 
 fn refused(errors: &[CompileError]) -> CycleError {
@@ -320,7 +345,10 @@ fn refused(errors: &[CompileError]) -> CycleError {
 fn fixed_setting_changed(running: &Settings, wanted: &Settings) -> Option<&'static str> {
     let checks = [
         (running.seed == wanted.seed, "settings.seed needs `lbd detach` and a restart"),
-        (running.flows_max == wanted.flows_max, "settings.flows_max needs `lbd detach` and a restart"),
+        (
+            running.flows_max == wanted.flows_max,
+            "settings.flows_max needs `lbd detach` and a restart",
+        ),
         (running.nat_ports == wanted.nat_ports, "settings.nat_ports needs a restart of lbd"),
         (running.packet_log == wanted.packet_log, "settings.packet_log needs a restart of lbd"),
     ];

@@ -216,7 +216,7 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         if is_news && let Err(error) = self.parts.drains.store(&drained) {
             tracing::error!("drains cannot be stored: {error:#}");
             // The asker may be gone.
-            let _ = reply.send(Err(format!("{error:#}")));
+            reply.send(Err(format!("{error:#}"))).ok();
             return;
         }
         let (service, backend) = &key;
@@ -248,7 +248,7 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         };
         for asker in self.replies.drain(..) {
             // The asker may be gone.
-            let _ = asker.send(reply.clone());
+            asker.send(reply.clone()).ok();
         }
         outcome.map(|result| result.map(drop))
     }

@@ -22,7 +22,7 @@ use tokio::{sync::mpsc, time};
 const REFRESH: Duration = Duration::from_secs(15);
 
 /// At most one line about failing look-ups in this time.
-const LOG_PERIOD: Duration = Duration::from_secs(60);
+const LOG_PERIOD: Duration = Duration::from_mins(1);
 
 /// Asks the kernel how backend addresses are reached.
 #[derive(Clone)]
@@ -105,8 +105,8 @@ impl Routes {
 /// Every address of every backend.
 pub fn backend_addresses(desired: &Desired) -> BTreeSet<IpAddr> {
     let backends = desired.services.values().flat_map(|service| service.backends.values());
-    let addresses = backends
-        .flat_map(|backend| [backend.ipv4.map(IpAddr::V4), backend.ipv6.map(IpAddr::V6)]);
+    let addresses =
+        backends.flat_map(|backend| [backend.ipv4.map(IpAddr::V4), backend.ipv6.map(IpAddr::V6)]);
     addresses.flatten().collect()
 }
 

@@ -1,8 +1,6 @@
 //! `lbd run`: everything that a running daemon consists of.
 
-use super::{
-    Daemon, Drains, Event, Instance, Lock, Parts, Routes, sweep,
-};
+use super::{Daemon, Drains, Event, Instance, Lock, Parts, Routes, sweep};
 use crate::{
     EBPF_OBJECT,
     admin::{Api, Command, Status, bind, router},

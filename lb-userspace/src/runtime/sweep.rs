@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// At most one line about failing sweeps in this time.
-const LOG_PERIOD: Duration = Duration::from_secs(60);
+const LOG_PERIOD: Duration = Duration::from_mins(1);
 
 /// Starts sweeping `dataplane`, until nobody listens to `events` any more.
 pub(super) fn start(mut dataplane: Dataplane, events: mpsc::Sender<Event>) -> std::io::Result<()> {

@@ -90,9 +90,8 @@ pub fn backends(view: &View) -> Vec<BackendResource> {
             resources.push(resource(view, &vip.to_string(), image, name, backend, &slots));
         }
     }
-    resources.sort_by(|a, b| {
-        (&a.service, &a.backend, &a.vip).cmp(&(&b.service, &b.backend, &b.vip))
-    });
+    resources
+        .sort_by(|a, b| (&a.service, &a.backend, &a.vip).cmp(&(&b.service, &b.backend, &b.vip)));
     resources
 }
 
@@ -186,6 +185,5 @@ pub fn address(words: Words) -> IpAddr {
 }
 
 fn mac(bytes: [u8; 6]) -> String {
-    let [a, b, c, d, e, f] = bytes;
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    bytes.map(|byte| format!("{byte:02x}")).join(":")
 }

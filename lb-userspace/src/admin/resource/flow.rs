@@ -71,7 +71,7 @@ impl FlowFilter {
         let mut query = format!("limit={}", self.limit);
         for (name, value) in [("vip", &self.vip), ("backend", &self.backend)] {
             if let Some(value) = value {
-                query.push_str(&format!("&{name}={}", escape(value)));
+                query.extend(["&", name, "=", &escape(value)]);
             }
         }
         query
@@ -96,7 +96,7 @@ fn escape(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            escaped.extend(["%", &format!("{byte:02X}")]);
         }
     }
     escaped
@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn filters_survive_a_url() {
-        let filter = FlowFilter { vip: Some("[2001:db8::1]:80/tcp".into()), backend: None, limit: 3 };
+        let filter =
+            FlowFilter { vip: Some("[2001:db8::1]:80/tcp".into()), backend: None, limit: 3 };
         assert_eq!(filter.to_query(), "limit=3&vip=%5B2001%3Adb8%3A%3A1%5D%3A80%2Ftcp");
     }
 

@@ -44,8 +44,7 @@ impl Inspect for Idle {
 }
 
 fn desired() -> Desired {
-    let backends =
-        [("a", backend(Some("10.0.0.1"), None)), ("b", backend(Some("10.0.0.2"), None))];
+    let backends = [("a", backend(Some("10.0.0.1"), None)), ("b", backend(Some("10.0.0.2"), None))];
     let service = service(&["192.0.2.10:80", "[2001:db8::10]:80"], backends);
     Desired { services: [("web".to_owned(), service)].into(), ..Desired::default() }
 }
@@ -155,8 +154,7 @@ async fn a_stale_socket_is_replaced_and_a_missing_daemon_named() {
     let error = Client::new(&socket).get::<GenerationResource>("/").await.unwrap_err();
     assert!(matches!(error, ClientError::NotRunning(_)), "{error}");
     let _listener = bind(&socket).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::mode(
-        &std::fs::metadata(&socket).unwrap().permissions(),
-    );
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&socket).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
 }

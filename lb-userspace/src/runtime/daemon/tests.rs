@@ -7,8 +7,7 @@ use crate::{
 use tempfile::TempDir;
 
 fn web() -> Service {
-    let backends =
-        [("a", backend(Some("10.0.0.1"), None)), ("b", backend(Some("10.0.0.2"), None))];
+    let backends = [("a", backend(Some("10.0.0.1"), None)), ("b", backend(Some("10.0.0.2"), None))];
     service(&["192.0.2.10:80"], backends)
 }
 
