@@ -1,5 +1,9 @@
 //! Where log lines go and how they look.
 
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -46,7 +50,9 @@ pub fn start(format: LogFormat, verbosity: Verbosity) {
         .with_default_directive(verbosity.level().into())
         .with_env_var(FILTER_VARIABLE)
         .from_env_lossy();
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let is_colourful =
+        io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_colourful);
     match format {
         LogFormat::Text => lines.with_target(false).init(),
         LogFormat::Json => lines.json().init(),

@@ -8,6 +8,7 @@ mod engine;
 mod instance;
 mod lock;
 mod notify;
+mod packet_log;
 mod routes;
 mod serve;
 mod sweep;

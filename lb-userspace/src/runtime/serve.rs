@@ -1,6 +1,6 @@
 //! `lbd run`: everything that a running daemon consists of.
 
-use super::{Daemon, Drains, Event, Instance, Lock, Parts, Routes, sweep};
+use super::{Daemon, Drains, Event, Instance, Lock, Parts, Routes, packet_log, sweep};
 use crate::{
     EBPF_OBJECT,
     admin::{Api, Command, Status, bind, router},
@@ -52,6 +52,7 @@ async fn serve(instance: &Instance, file: &Path, desired: Desired) -> Result<()>
     let driver = Driver::adopt(dataplane, drains.load()?)?;
     let checkers = Checkers::new(desired.settings.seed, forward_health(events.clone()));
     let board = checkers.board();
+    let logs_packets = desired.settings.packet_log;
     let routes = Routes::open()?;
     let (name, path) = (instance.name().to_owned(), file.display().to_string());
     let mut daemon = Daemon::new(Parts { driver, checkers, drains, instance: name, file: path });
@@ -65,6 +66,9 @@ async fn serve(instance: &Instance, file: &Path, desired: Desired) -> Result<()>
     let api = Api { status: Arc::clone(&status), inspect, board, commands };
     tokio::spawn(async move { axum::serve(listener, router(api)).await });
     sweep::start(Dataplane::open_pinned(instance.name())?, events.clone())?;
+    if logs_packets {
+        tokio::spawn(packet_log::follow(Dataplane::open_pinned(instance.name())?));
+    }
     tokio::spawn(routes.clone().watch(Arc::clone(&status), events.clone()));
     let source = Source { file: file.to_owned(), routes, status, events: events.clone() };
     let changes = config::watch(file).context("watching the configuration file")?;
