@@ -58,12 +58,13 @@ async fn serve(instance: &Instance, file: &Path, desired: Desired) -> Result<()>
     let mut daemon = Daemon::new(Parts { driver, checkers, drains, instance: name, file: path });
     let status = daemon.status();
 
-    let listener = bind(&instance.socket())?;
     let reach = routes.reach(&desired, &status).await?;
     daemon.start(desired, reach)?;
     let inspect = Arc::new(Dataplane::open_pinned(instance.name())?);
     let commands = forward_commands(events.clone());
     let api = Api { status: Arc::clone(&status), inspect, board, commands };
+    // Only now: who finds the socket gets answers.
+    let listener = bind(&instance.socket())?;
     tokio::spawn(async move { axum::serve(listener, router(api)).await });
     sweep::start(Dataplane::open_pinned(instance.name())?, events.clone())?;
     if logs_packets {
