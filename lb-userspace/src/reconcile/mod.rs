@@ -5,6 +5,7 @@ mod allocate;
 mod auto;
 mod compile;
 mod diff;
+mod driver;
 mod entry;
 mod error;
 mod hash;
@@ -20,6 +21,7 @@ mod validate;
 
 pub use compile::{Compiled, Unusable, WINDOW_MARGIN_MS, compile};
 pub use diff::diff;
+pub use driver::{AttachState, Attached, Cycle, CycleError, Driver, Engine, Fact, down_in};
 pub use error::CompileError;
 pub use image::{BackendImage, Image, RingImage, VipImage};
 pub use observed::{Observed, Reach};
