@@ -1,5 +1,7 @@
 //! The file source against damaged, hostile and very large input, and files that cannot be read.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use lb_common::limits;
 use lb_userspace::config;
 use proptest::{collection, prelude::*, sample::select};
@@ -58,18 +60,26 @@ fn order_of_services_and_backends_means_nothing() {
 
 #[test]
 fn a_file_at_the_limits_is_taken_and_one_beyond_is_not() {
-    let vips = limits::VIPS_MAX as usize;
-    let backends = limits::BACKENDS_MAX as usize / vips;
-    let desired = config::parse("full", &large(vips, backends)).unwrap();
-    assert_eq!(desired.services.len(), vips);
+    // Every backend counts once a VIP: 16 services x 256 VIPs x 16 backends are both limits.
+    let desired = config::parse("full", &large(16, 256, 16)).unwrap();
+    let vips: usize = desired.services.values().map(|service| service.vips.len()).sum();
+    let backends: usize = desired.services.values().map(|s| s.vips.len() * s.backends.len()).sum();
+    assert_eq!((vips, backends), (limits::VIPS_MAX as usize, limits::BACKENDS_MAX as usize));
 
-    let shown = config::parse("vips", &large(vips + 1, 1)).unwrap_err().to_string();
+    let shown = config::parse("vips", &large(17, 241, 1)).unwrap_err().to_string();
     assert!(shown.contains("4097 VIPs are more than the 4096"), "{shown}");
-    // Every backend counts once a VIP.
-    let many: Vec<String> = (1..=257).map(|port| format!("\"192.0.2.1:{port}/tcp\"")).collect();
-    let more = large(1, 256).replace("\"10.0.0.0:80/tcp\"", &many.join(", "));
-    let shown = config::parse("backends", &more).unwrap_err().to_string();
+    let shown = config::parse("backends", &large(1, 257, 256)).unwrap_err().to_string();
     assert!(shown.contains("65792 backends over all VIPs are more than the 65536"), "{shown}");
+}
+
+#[test]
+fn more_backends_than_a_ring_shares_evenly_are_taken_with_a_warning() {
+    let checked = config::check("even", &large(1, 1, 655));
+    assert!(checked.desired.is_some() && checked.diagnostics.is_empty());
+    let checked = config::check("uneven", &large(1, 1, 656));
+    assert!(checked.desired.is_some());
+    let shown = checked.diagnostics.to_string();
+    assert!(shown.starts_with("warning: service `s0` shares 65537 slots between 656"), "{shown}");
 }
 
 #[test]
@@ -150,16 +160,19 @@ fn valid_texts() -> Vec<String> {
         .collect()
 }
 
-/// Services with one VIP each, and backends of their own.
-fn large(services: usize, backends: usize) -> String {
+/// So many services, with so many VIPs and backends each.
+fn large(services: usize, vips: usize, backends: usize) -> String {
     let mut text = "interfaces: [eth0]\nservices:\n".to_owned();
     for service in 0..services {
         let address = Ipv4Addr::from_bits(0x0a00_0000 + service as u32);
-        write!(text, "  - {{ name: s{service}, vips: [\"{address}:80/tcp\"], backends: [").unwrap();
-        for backend in 0..backends {
-            write!(text, "{{ name: b{backend}, address: 11.0.0.{backend} }}, ").unwrap();
-        }
-        text.push_str("] }\n");
+        let list = |count: usize, item: &dyn Fn(usize) -> String| {
+            (1..=count).map(item).collect::<Vec<_>>().join(", ")
+        };
+        let vips = list(vips, &|port| format!("\"{address}:{port}/tcp\""));
+        let backends =
+            list(backends, &|n| format!("{{ name: b{n}, address: 11.0.{}.{} }}", n >> 8, n & 255));
+        writeln!(text, "  - {{ name: s{service}, vips: [{vips}], backends: [{backends}] }}")
+            .unwrap();
     }
     text
 }

@@ -1,5 +1,7 @@
 //! Whatever can be desired can be written as a file, and is read back as it was.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use lb_common::limits;
 use lb_userspace::{
     config,

@@ -92,7 +92,7 @@ fn read(path: &Path) -> Result<String, Refusal> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        let line = good.split(|byte| *byte == b'\n').count();
         (format!("line {line} is not UTF-8"), "save the file as UTF-8".to_owned())
     })
 }

@@ -1,5 +1,8 @@
 //! The file syntax, and the only place that knows it. What the values must be beyond their type
 //! is checked where they are lowered; the reference for people is `docs/CONFIG.md`.
+//!
+//! All that may be left out is an `Option`, so that a key without a value (all lines of a section
+//! commented out) means the same as no key.
 
 use super::located::Located;
 use schemars::{JsonSchema, Schema};
@@ -15,17 +18,15 @@ pub(super) struct File {
     #[schemars(length(min = 1))]
     pub(super) interfaces: Located<Vec<Located<String>>>,
     /// What holds for the whole data plane.
-    #[serde(default)]
-    pub(super) settings: Settings,
+    pub(super) settings: Option<Settings>,
     /// What a service that does not say otherwise gets.
-    #[serde(default)]
-    pub(super) defaults: Defaults,
+    pub(super) defaults: Option<Defaults>,
     /// The services. May be empty, but must be written.
     pub(super) services: Vec<Service>,
 }
 
 /// What holds for the whole data plane.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {
     /// Seed of the flow hash and of the rings. Routers that share traffic must have the same.
@@ -40,16 +41,14 @@ pub(super) struct Settings {
     /// towards each backend.
     pub(super) nat_source: Option<Vec<Located<String>>>,
     /// Where tunnel packets seem to come from.
-    #[serde(default)]
-    pub(super) tunnel_source: TunnelSource,
+    pub(super) tunnel_source: Option<TunnelSource>,
     /// Log every packet from the kernel program. Slow; default false.
-    #[serde(default)]
-    pub(super) packet_log: bool,
+    pub(super) packet_log: Option<bool>,
 }
 
 /// Where tunnel packets seem to come from: prefixes whose host bits the flow hash fills, so that
 /// backends spread flows over their receive queues.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TunnelSource {
     /// First address of a /16. Default 172.16.0.0.
@@ -59,7 +58,7 @@ pub(super) struct TunnelSource {
 }
 
 /// What a service that does not say otherwise gets.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Defaults {
     /// As in a service.
@@ -123,8 +122,7 @@ pub(super) struct Backend {
     #[schemars(range(min = 0, max = 1_000))]
     pub(super) weight: Option<Located<i64>>,
     /// Take no new flows, keep the old ones until they end. Default false.
-    #[serde(default)]
-    pub(super) drain: bool,
+    pub(super) drain: Option<bool>,
 }
 
 /// How backends are probed: one of `tcp`, `http` and `none`, and the rhythm.

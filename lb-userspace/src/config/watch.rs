@@ -49,6 +49,10 @@ pub enum FileEvent {
 /// # Errors
 /// The kernel gives no inotify instance.
 pub fn watch(path: &Path) -> io::Result<mpsc::Receiver<FileEvent>> {
+    watch_and_poll(path, POLL_INTERVAL)
+}
+
+fn watch_and_poll(path: &Path, poll: Duration) -> io::Result<mpsc::Receiver<FileEvent>> {
     let path = std::path::absolute(path)?;
     // One wake-up waiting is as good as many.
     let (wake, woken) = mpsc::channel(1);
@@ -61,7 +65,7 @@ pub fn watch(path: &Path) -> io::Result<mpsc::Receiver<FileEvent>> {
     })
     .map_err(io::Error::other)?;
     let (sender, events) = mpsc::channel(1);
-    let mut watched = Watched { path, watcher, directories: BTreeSet::new() };
+    let mut watched = Watched { path, poll, watcher, directories: BTreeSet::new() };
     watched.follow();
     let seen = Fingerprint::of(&watched.path);
     tokio::spawn(watched.run(seen, woken, sender));
@@ -102,6 +106,8 @@ impl Fingerprint {
 
 struct Watched {
     path: PathBuf,
+    /// Time between looks without an event.
+    poll: Duration,
     watcher: RecommendedWatcher,
     /// Directories that an inotify watch was asked for.
     directories: BTreeSet<PathBuf>,
@@ -114,7 +120,7 @@ impl Watched {
         mut woken: mpsc::Receiver<()>,
         sender: mpsc::Sender<FileEvent>,
     ) {
-        let mut poll = tokio::time::interval(POLL_INTERVAL);
+        let mut poll = tokio::time::interval(self.poll);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -183,7 +189,7 @@ fn directories(path: &Path) -> BTreeSet<PathBuf> {
                 return found;
             }
             found.insert(directory.to_owned());
-            let rest = path.strip_prefix(step).unwrap_or(Path::new(""));
+            let rest = path.strip_prefix(step).unwrap_or_else(|_| Path::new(""));
             let target = directory.join(target);
             waiting.push(if rest.as_os_str().is_empty() { target } else { target.join(rest) });
             break;
@@ -198,8 +204,11 @@ mod tests {
     use std::os::unix::fs::symlink;
     use tempfile::TempDir;
 
-    /// Far beyond the poll: a test that reaches it has failed.
+    /// A test that waits so long has failed.
     const LIMIT: Duration = Duration::from_secs(30);
+
+    /// Without the poll, so that a test that passes owes it to inotify.
+    const NEVER: Duration = Duration::from_hours(1);
 
     async fn next(events: &mut mpsc::Receiver<FileEvent>) -> FileEvent {
         tokio::time::timeout(LIMIT, events.recv()).await.expect("an event").expect("a watcher")
@@ -220,7 +229,7 @@ mod tests {
     async fn a_write_in_place_is_seen() {
         let (_directory, path) = setup();
         fs::write(&path, "one").unwrap();
-        let mut events = watch(&path).unwrap();
+        let mut events = watch_and_poll(&path, NEVER).unwrap();
         fs::write(&path, "three").unwrap();
         until(&mut events, FileEvent::Changed).await;
     }
@@ -229,7 +238,7 @@ mod tests {
     async fn a_replacement_by_rename_is_seen_every_time() {
         let (directory, path) = setup();
         fs::write(&path, "one").unwrap();
-        let mut events = watch(&path).unwrap();
+        let mut events = watch_and_poll(&path, NEVER).unwrap();
         for _ in 0..3 {
             let other = directory.path().join("lb.yaml.new");
             fs::write(&other, "two").unwrap();
@@ -246,7 +255,7 @@ mod tests {
         fs::write(at("..1/lb.yaml"), "one").unwrap();
         symlink("..1", at("..data")).unwrap();
         symlink("..data/lb.yaml", &path).unwrap();
-        let mut events = watch(&path).unwrap();
+        let mut events = watch_and_poll(&path, NEVER).unwrap();
         for round in 2..4 {
             fs::create_dir(at(&format!("..{round}"))).unwrap();
             fs::write(at(&format!("..{round}/lb.yaml")), "next").unwrap();
@@ -264,7 +273,7 @@ mod tests {
         let real = elsewhere.path().join("real.yaml");
         fs::write(&real, "one").unwrap();
         symlink(&real, &path).unwrap();
-        let mut events = watch(&path).unwrap();
+        let mut events = watch_and_poll(&path, NEVER).unwrap();
         fs::write(&real, "three").unwrap();
         until(&mut events, FileEvent::Changed).await;
     }
@@ -272,7 +281,7 @@ mod tests {
     #[tokio::test]
     async fn removal_and_return_are_seen() {
         let (_directory, path) = setup();
-        let mut events = watch(&path).unwrap();
+        let mut events = watch_and_poll(&path, NEVER).unwrap();
         fs::write(&path, "one").unwrap();
         until(&mut events, FileEvent::Changed).await;
         fs::remove_file(&path).unwrap();
@@ -285,7 +294,7 @@ mod tests {
     async fn a_burst_of_writes_is_not_an_event_each() {
         let (_directory, path) = setup();
         fs::write(&path, "0").unwrap();
-        let mut events = watch(&path).unwrap();
+        let mut events = watch_and_poll(&path, NEVER).unwrap();
         for round in 0..1_000 {
             fs::write(&path, "x".repeat(round)).unwrap();
         }
@@ -296,6 +305,25 @@ mod tests {
             changes += 1;
         }
         assert!(changes < 100, "{changes} events for 1000 writes");
+    }
+
+    #[tokio::test]
+    async fn the_poll_sees_what_inotify_cannot() {
+        let (directory, _) = setup();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir_all(at("etc/lb")).unwrap();
+        fs::write(at("etc/lb/lb.yaml"), "one").unwrap();
+        let mut events = watch_and_poll(&at("etc/lb/lb.yaml"), QUIET).unwrap();
+        // Another file takes the path by a rename two directories up.
+        fs::create_dir_all(at("new/lb")).unwrap();
+        fs::write(at("new/lb/lb.yaml"), "two").unwrap();
+        fs::rename(at("etc"), at("old")).unwrap();
+        until(&mut events, FileEvent::Removed).await;
+        fs::rename(at("new"), at("etc")).unwrap();
+        until(&mut events, FileEvent::Changed).await;
+        // From then on the new directory is the watched one.
+        fs::write(at("etc/lb/lb.yaml"), "three").unwrap();
+        until(&mut events, FileEvent::Changed).await;
     }
 
     #[test]

@@ -64,9 +64,9 @@ impl fmt::Display for Vip {
             IpAddr::V6(address) => write!(f, "[{address}]:")?,
         }
         if self.port == 0 {
-            f.write_str("*")?
+            f.write_str("*")?;
         } else {
-            write!(f, "{}", self.port)?
+            write!(f, "{}", self.port)?;
         }
         write!(f, "/{}", self.protocol)
     }

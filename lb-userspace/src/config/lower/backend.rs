@@ -95,7 +95,7 @@ fn one(
             IpAddr::V6(address) => ipv6 = Some(address),
         }
     }
-    Some(Backend { ipv4, ipv6, port, weight: weight?, drain: file.drain })
+    Some(Backend { ipv4, ipv6, port, weight: weight?, drain: file.drain.unwrap_or_default() })
 }
 
 /// One or two addresses; `None` if any was refused.

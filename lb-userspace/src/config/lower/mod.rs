@@ -16,7 +16,7 @@ use super::{
     diagnostic::{Position, Report},
     schema,
 };
-use crate::model::{Desired, Vip};
+use crate::model::{Desired, Settings, Vip};
 use lb_common::limits;
 use policy::Policy;
 use std::{
@@ -27,8 +27,11 @@ use std::{
 /// Gives a file its meaning. Only valid if the report has no error afterwards.
 pub(super) fn lower(file: &schema::File, report: &mut Report) -> Desired {
     let interfaces = settings::interfaces(&file.interfaces, report);
-    let settings = settings::lower(&file.settings, report);
-    let defaults = Policy::default().overridden_by(&policy::Fields::from(&file.defaults), report);
+    let settings =
+        file.settings.as_ref().map_or_else(Settings::default, |s| settings::lower(s, report));
+    let defaults = file.defaults.as_ref().map_or_else(Policy::default, |defaults| {
+        Policy::default().overridden_by(&policy::Fields::from(defaults), report)
+    });
     let mut whole = Whole::default();
     let mut services = BTreeMap::new();
     for service in &file.services {
@@ -36,7 +39,7 @@ pub(super) fn lower(file: &schema::File, report: &mut Report) -> Desired {
             services.insert(name, service);
         }
     }
-    whole.nat_sources(&file.settings, &settings.nat_source);
+    whole.nat_sources(file, &settings.nat_source);
     whole.check(report);
     Desired { interfaces, settings, services }
 }
@@ -68,8 +71,9 @@ impl Whole {
         }
     }
 
-    fn nat_sources(&mut self, file: &schema::Settings, used: &[IpAddr]) {
-        for text in file.nat_source.iter().flatten() {
+    fn nat_sources(&mut self, file: &schema::File, used: &[IpAddr]) {
+        let list = file.settings.as_ref().and_then(|settings| settings.nat_source.as_ref());
+        for text in list.into_iter().flatten() {
             if let Some(address) = text.value.parse().ok().filter(|it| used.contains(it)) {
                 self.addresses.push((address, "a source address of NAT", text.at));
             }

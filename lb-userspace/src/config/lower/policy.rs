@@ -205,7 +205,7 @@ fn prime_from(from: u32) -> u32 {
 }
 
 fn is_prime(number: u32) -> bool {
-    number >= 2 && (2..).take_while(|divisor| divisor * divisor <= number).all(|d| number % d != 0)
+    number >= 2 && (2..=number.isqrt()).all(|divisor| !number.is_multiple_of(divisor))
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub(super) fn duration(
     range: RangeInclusive<Duration>,
     report: &mut Report,
 ) -> Option<Duration> {
-    let Some(value) = read_duration(text, report) else { return None };
+    let value = read_duration(text, report)?;
     if !range.contains(&value) {
         report.error(
             text.at,
@@ -86,7 +86,7 @@ pub(super) fn show_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     [(3_600_000, "h"), (60_000, "m"), (1_000, "s")]
         .into_iter()
-        .find(|(unit_ms, _)| ms > 0 && ms % unit_ms == 0)
+        .find(|(unit_ms, _)| ms > 0 && ms.is_multiple_of(*unit_ms))
         .map_or_else(|| format!("{ms}ms"), |(unit_ms, unit)| format!("{}{unit}", ms / unit_ms))
 }
 
@@ -147,8 +147,8 @@ mod tests {
 
     #[test]
     fn durations_need_a_number_and_a_unit() {
-        assert_eq!(read("90m"), Some(Duration::from_secs(5_400)));
-        assert_eq!(read(" 1h "), Some(Duration::from_secs(3_600)));
+        assert_eq!(read("90m"), Some(Duration::from_mins(90)));
+        assert_eq!(read(" 1h "), Some(Duration::from_hours(1)));
         for text in ["", "s", "10", "10 s", "-1s", "1.5s", "1h30m", "10d", "٣s"] {
             assert_eq!(read(text), None, "{text}");
         }

@@ -78,8 +78,11 @@ pub(super) fn lower(file: &schema::Settings, report: &mut Report) -> Settings {
             .and_then(|text| nat_ports(text, report))
             .unwrap_or(default.nat_ports),
         nat_source: nat_source(file.nat_source.as_deref().unwrap_or_default(), report),
-        tunnel_source: tunnel_source(&file.tunnel_source, report),
-        packet_log: file.packet_log,
+        tunnel_source: file
+            .tunnel_source
+            .as_ref()
+            .map_or(default.tunnel_source, |source| tunnel_source(source, report)),
+        packet_log: file.packet_log.unwrap_or(default.packet_log),
     }
 }
 
