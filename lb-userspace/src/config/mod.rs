@@ -1,4 +1,5 @@
-//! The file source: a YAML file becomes a [`Desired`], or diagnostics that say where and why not.
+//! The file source: a YAML file becomes a [`Desired`](crate::model::Desired), or diagnostics that
+//! say where and why not.
 //!
 //! `schema` is the syntax, `lower` gives it meaning, `watch` notices that the file changed.
 
@@ -19,6 +20,3 @@ pub use watch::{FileEvent, watch};
 pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(schema::File).to_value()
 }
-
-#[cfg(doc)]
-use crate::model::Desired;
