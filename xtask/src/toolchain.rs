@@ -1,0 +1,211 @@
+//! Finds a compiler and a linker for eBPF and builds `lb-ebpf` with them.
+//!
+//! Shared by `cargo xtask` and by lb-userspace's build script, so it uses the standard library
+//! only. Two ways are supported:
+//!
+//! 1. Debian's `rustc-web` with `libstd-rust-web-dev-bpf`: a compiler that has a prebuilt `core`
+//!    for the BPF target. Nothing is taken from outside the distribution's archive.
+//! 2. rustup's nightly with `rust-src`: `core` is built along (`-Z build-std`).
+//!
+//! The first that is complete is used, in this order: a prebuilt `core` builds faster and does
+//! not change from one night to the next.
+
+use std::{
+    env, fmt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// The BPF target of every kernel this project runs on: little-endian.
+pub(crate) const TARGET: &str = "bpfel-unknown-none";
+
+/// Where Debian puts its compiler.
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+
+/// A `bpf-linker` of this series goes with LLVM 22, which Debian's compiler is built on.
+const DEBIAN_LINKER_SERIES: &str = "0.13.";
+
+/// What the environment of an outer cargo, clippy or rustup would otherwise decide for us.
+const OUTER_ENVIRONMENT: [&str; 10] = [
+    "CARGO_BUILD_TARGET",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_TARGET_DIR",
+    "CLIPPY_ARGS",
+    "RUSTC",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUSTDOCFLAGS",
+    "RUSTFLAGS",
+    "RUSTUP_TOOLCHAIN",
+];
+
+/// A compiler that can build for BPF; `version` is its own first line.
+#[derive(Debug)]
+pub(crate) enum Compiler {
+    /// Debian's, with a prebuilt `core`
+    Debian { version: String },
+    /// rustup's nightly, which builds `core` from `rust-src`
+    Nightly { version: String },
+}
+
+/// `bpf-linker`; `version` is its own first line.
+#[derive(Debug)]
+pub(crate) struct Linker {
+    version: String,
+}
+
+/// A compiler and a linker that go together.
+#[derive(Debug)]
+pub(crate) struct Toolchain {
+    compiler: Compiler,
+    linker: Linker,
+}
+
+impl Toolchain {
+    /// Finds what is installed; the error says, one line each, what is missing.
+    pub(crate) fn find() -> Result<Self, String> {
+        let compiler = Compiler::find()?;
+        let linker = Linker::find(&compiler)?;
+        Ok(Self { compiler, linker })
+    }
+
+    /// The command that builds the package at `manifest_dir` into `target_dir`, where
+    /// its object is then in [`TARGET`]`/release`. `lints` are further compiler flags.
+    pub(crate) fn build(&self, manifest_dir: &Path, target_dir: &Path, lints: &[&str]) -> Command {
+        let mut command = match self.compiler {
+            Compiler::Debian { .. } => {
+                Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            }
+            Compiler::Nightly { .. } => Command::new("rustup"),
+        };
+        for name in OUTER_ENVIRONMENT {
+            command.env_remove(name);
+        }
+        match self.compiler {
+            // aya-ebpf enables `asm_experimental_arch`, which a released compiler must be told
+            // to accept.
+            Compiler::Debian { .. } => {
+                command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
+            }
+            Compiler::Nightly { .. } => {
+                command.env_remove("CARGO").args(["run", "nightly", "cargo"]);
+            }
+        }
+        let mut flags = vec!["-Cdebuginfo=2", "-Clink-arg=--btf"];
+        flags.extend(lints);
+        command
+            .current_dir(manifest_dir)
+            .env("PATH", search_path())
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+            .args(["build", "--release", "--target", TARGET, "--target-dir"])
+            .arg(target_dir);
+        if matches!(self.compiler, Compiler::Nightly { .. }) {
+            command.args(["-Z", "build-std=core"]);
+        }
+        command
+    }
+}
+
+impl fmt::Display for Toolchain {
+    /// One line: what was picked and why.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.compiler {
+            Compiler::Debian { version } => {
+                write!(f, "Debian's {version} (has a prebuilt core for {TARGET})")?;
+            }
+            Compiler::Nightly { version } => {
+                write!(
+                    f,
+                    "rustup's nightly {version} with rust-src (no {DEBIAN_RUSTC} with a prebuilt \
+                     core for {TARGET}: core is built along)"
+                )?;
+            }
+        }
+        write!(f, ", {}", self.linker.version)
+    }
+}
+
+impl Compiler {
+    /// The first complete one; the error says what each of them lacks.
+    pub(crate) fn find() -> Result<Self, String> {
+        let debian = match Self::find_debian() {
+            Ok(compiler) => return Ok(compiler),
+            Err(why) => why,
+        };
+        match Self::find_nightly() {
+            Ok(compiler) => Ok(compiler),
+            Err(nightly) => Err(format!("no eBPF compiler: {debian}; {nightly}")),
+        }
+    }
+
+    fn find_debian() -> Result<Self, String> {
+        let sysroot = first_line(Command::new(DEBIAN_RUSTC).args(["--print", "sysroot"]))
+            .ok_or_else(|| format!("no {DEBIAN_RUSTC}"))?;
+        if !has_core(&Path::new(&sysroot).join("lib/rustlib").join(TARGET).join("lib")) {
+            return Err(format!("{DEBIAN_RUSTC} has no prebuilt core for {TARGET}"));
+        }
+        let version = first_line(Command::new(DEBIAN_RUSTC).arg("--version"))
+            .ok_or_else(|| format!("{DEBIAN_RUSTC} does not tell its version"))?;
+        Ok(Self::Debian { version })
+    }
+
+    fn find_nightly() -> Result<Self, String> {
+        let nightly = |argument: &[&str]| {
+            first_line(Command::new("rustup").args(["run", "nightly", "rustc"]).args(argument))
+        };
+        let sysroot = nightly(&["--print", "sysroot"]).ok_or("no nightly compiler of rustup's")?;
+        if !Path::new(&sysroot).join("lib/rustlib/src/rust/library/core").is_dir() {
+            return Err("rustup's nightly lacks the component rust-src".to_owned());
+        }
+        let version = nightly(&["--version"]).ok_or("rustup's nightly tells no version")?;
+        Ok(Self::Nightly { version })
+    }
+}
+
+impl Linker {
+    /// A `bpf-linker` that runs and goes with the compiler; the error says what is wrong.
+    pub(crate) fn find(compiler: &Compiler) -> Result<Self, String> {
+        let version =
+            first_line(Command::new("bpf-linker").env("PATH", search_path()).arg("--version"))
+                .ok_or("no bpf-linker that runs")?;
+        let series = version.strip_prefix("bpf-linker ").unwrap_or_default();
+        if matches!(compiler, Compiler::Debian { .. }) && !series.starts_with(DEBIAN_LINKER_SERIES)
+        {
+            return Err(format!(
+                "{version} does not go with Debian's compiler, {DEBIAN_LINKER_SERIES}x does"
+            ));
+        }
+        Ok(Self { version })
+    }
+}
+
+/// `PATH` with cargo's own `bin` in front, where `cargo install` puts the linker.
+fn search_path() -> std::ffi::OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".cargo")));
+    let directories = home.map(|home| home.join("bin")).into_iter();
+    env::join_paths(directories.chain(env::split_paths(&path))).unwrap_or(path)
+}
+
+fn has_core(directory: &Path) -> bool {
+    directory.read_dir().is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| {
+                entry.file_name().to_string_lossy().starts_with("libcore-")
+                    && entry.path().extension().is_some_and(|extension| extension == "rlib")
+            })
+        })
+    })
+}
+
+/// What a program prints first, if it can be started and ends with 0.
+fn first_line(command: &mut Command) -> Option<String> {
+    for name in OUTER_ENVIRONMENT {
+        command.env_remove(name);
+    }
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.lines().next().unwrap_or_default().to_owned())
+}
