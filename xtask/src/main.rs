@@ -13,7 +13,11 @@ mod test;
 mod toolchain;
 mod verify;
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
@@ -42,18 +46,27 @@ enum Task {
     Verify(verify::Options),
 }
 
-fn main() -> Result<()> {
-    let root = root()?;
-    match Task::parse() {
-        Task::Setup(options) => setup::run(&options, &root),
-        Task::Build(options) => build::run(&options, &root),
-        Task::Check(options) => check::run(&options, &root),
-        Task::Test(options) => test::run(&options, &root),
-        Task::Lab(options) => lab::run(&options, &root),
-        Task::Demo(options) => demo::run(&options, &root),
-        Task::Bench(options) => bench::run(&options, &root),
-        Task::Fuzz(options) => fuzz::run(&options, &root),
-        Task::Verify(options) => verify::run(&options, &root),
+fn main() -> ExitCode {
+    match root().and_then(|root| run(&Task::parse(), &root)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task, root: &Path) -> Result<()> {
+    match task {
+        Task::Setup(options) => setup::run(options, root),
+        Task::Build(options) => build::run(options, root),
+        Task::Check(options) => check::run(options, root),
+        Task::Test(options) => test::run(options, root),
+        Task::Lab(options) => lab::run(options, root),
+        Task::Demo(options) => demo::run(options, root),
+        Task::Bench(options) => bench::run(options, root),
+        Task::Fuzz(options) => fuzz::run(options, root),
+        Task::Verify(options) => verify::run(options, root),
     }
 }
 

@@ -39,7 +39,7 @@ const OUTER_ENVIRONMENT: [&str; 10] = [
     "RUSTUP_TOOLCHAIN",
 ];
 
-/// A compiler that can build for BPF; `version` is its own first line.
+/// A compiler that can build for BPF; `version` is its name and release.
 #[derive(Debug)]
 pub(crate) enum Compiler {
     /// Debian's, with a prebuilt `core`
@@ -48,7 +48,7 @@ pub(crate) enum Compiler {
     Nightly { version: String },
 }
 
-/// `bpf-linker`; `version` is its own first line.
+/// `bpf-linker`; `version` is its name and release.
 #[derive(Debug)]
 pub(crate) struct Linker {
     version: String,
@@ -145,6 +145,7 @@ impl Compiler {
             return Err(format!("{DEBIAN_RUSTC} has no prebuilt core for {TARGET}"));
         }
         let version = first_line(Command::new(DEBIAN_RUSTC).arg("--version"))
+            .map(|line| release(&line))
             .ok_or_else(|| format!("{DEBIAN_RUSTC} does not tell its version"))?;
         Ok(Self::Debian { version })
     }
@@ -157,7 +158,9 @@ impl Compiler {
         if !Path::new(&sysroot).join("lib/rustlib/src/rust/library/core").is_dir() {
             return Err("rustup's nightly lacks the component rust-src".to_owned());
         }
-        let version = nightly(&["--version"]).ok_or("rustup's nightly tells no version")?;
+        let version = nightly(&["--version"])
+            .map(|line| release(&line))
+            .ok_or("rustup's nightly tells no version")?;
         Ok(Self::Nightly { version })
     }
 }
@@ -198,6 +201,11 @@ fn has_core(directory: &Path) -> bool {
             })
         })
     })
+}
+
+/// Name and release, without the commit and the build that may follow.
+fn release(version: &str) -> String {
+    version.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// What a program prints first, if it can be started and ends with 0.

@@ -4,7 +4,7 @@
 //! Started as process 1 of a virtual machine it mounts what it needs and switches the machine off
 //! when it is done, so that an initramfs needs nothing else. `cargo xtask verify` does that.
 
-use std::{fmt::Display, io, process::ExitCode};
+use std::{io, process::ExitCode};
 
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,

@@ -19,6 +19,9 @@ const FLAVOUR: &str = "cloud-amd64";
 /// The packages that hold the kernel image itself, the newer naming first.
 const PACKAGES: [&str; 2] = ["linux-binary-", "linux-image-"];
 
+/// The file of apt's settings, in the directory of a run.
+const CONFIGURATION: &str = "apt.conf";
+
 /// A kernel that can be booted.
 pub(super) struct Kernel {
     pub(super) series: &'static str,
@@ -60,10 +63,14 @@ impl Archive {
             fs::create_dir_all(&part)
                 .with_context(|| format!("could not make {}", part.display()))?;
         }
-        let list = directory.join("sources.list");
         let source = Source::of_this_machine()?;
-        let lines = SERIES.map(|(_, suite)| source.line(suite)).concat();
-        fs::write(&list, lines).with_context(|| format!("could not write {}", list.display()))?;
+        let sources = SERIES.map(|(_, suite)| source.line(suite)).concat();
+        let files = [("sources.list", sources), (CONFIGURATION, configuration(&directory))];
+        for (name, content) in files {
+            let file = directory.join(name);
+            fs::write(&file, content)
+                .with_context(|| format!("could not write {}", file.display()))?;
+        }
         let archive = Self { directory };
         command::run(archive.apt("apt-get").arg("update"))?;
         Ok(archive)
@@ -96,25 +103,8 @@ impl Archive {
     }
 
     fn apt(&self, program: &str) -> Command {
-        let option = |name: &str, value: &str| format!("{name}={value}");
-        let place =
-            |name: &str, part: &str| format!("{name}={}", self.directory.join(part).display());
-        let options = [
-            place("Dir::Etc::sourcelist", "sources.list"),
-            option("Dir::Etc::sourceparts", "-"),
-            place("Dir::State::Lists", "lists"),
-            place("Dir::Cache", "cache"),
-            option("APT::Architecture", "amd64"),
-            // The directory may be root's own, which apt's download user could not enter.
-            option("APT::Sandbox::User", "root"),
-            // Only the lists of packages, not what describes or translates them.
-            option("Acquire::Languages", "none"),
-            option("Acquire::IndexTargets::deb::DEP-11::DefaultEnabled", "false"),
-        ];
         let mut command = Command::new(program);
-        for option in options {
-            command.arg("-o").arg(option);
-        }
+        command.env("APT_CONFIG", self.directory.join(CONFIGURATION));
         command
     }
 }
@@ -125,6 +115,24 @@ impl Drop for Archive {
             eprintln!("verify: could not remove {}: {error}", self.directory.display());
         }
     }
+}
+
+/// apt's settings, which leave everything of the system's own untouched.
+fn configuration(directory: &Path) -> String {
+    let directory = directory.display();
+    format!(
+        r#"Dir::Etc::sourcelist "{directory}/sources.list";
+Dir::Etc::sourceparts "-";
+Dir::State::Lists "{directory}/lists";
+Dir::Cache "{directory}/cache";
+APT::Architecture "amd64";
+// The directory may be one that apt's own download user cannot enter.
+APT::Sandbox::User "root";
+// Only the lists of packages, not what describes or translates them.
+Acquire::Languages "none";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+"#
+    )
 }
 
 /// Where this machine gets Debian from: the address and the key are taken over.
