@@ -78,8 +78,8 @@ fn dependencies(root: &Path, advisories: bool) -> Result<()> {
     let manifests = [root.join("Cargo.toml")].into_iter().chain(outsiders(root));
     for manifest in manifests {
         let mut deny = command::cargo(root);
-        deny.args(["deny", "--locked", "--manifest-path"]).arg(manifest);
-        deny.args(["check", "--config"]).arg(root.join("deny.toml"));
+        deny.args(["deny", "--locked", "--config"]).arg(root.join("deny.toml"));
+        deny.arg("--manifest-path").arg(manifest).args(["check", "--hide-inclusion-graph"]);
         deny.args(["bans", "licenses", "sources"]);
         if advisories {
             deny.arg("advisories");

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::{
     command,
-    toolchain::{Compiler, Linker, Toolchain},
+    toolchain::{Compiler, DEBIAN_LINKER_SERIES, Linker, Toolchain},
 };
 
 /// Debian's compiler with a prebuilt `core` for BPF.
@@ -135,14 +135,15 @@ impl std::fmt::Display for Need {
 
 fn survey(scope: Scope) -> Vec<Need> {
     let mut missing = Vec::new();
-    match Compiler::find() {
-        Ok(compiler) => missing.extend(Linker::find(&compiler).err().map(Need::Linker)),
+    let series = match Compiler::find() {
+        Ok(compiler) => compiler.linker_series(),
         Err(why) => {
             missing.push(Need::Compiler(why));
-            // Which linker is right depends on the compiler: seen to after that.
-            missing.push(Need::Linker("bpf-linker not looked at: no compiler yet".to_owned()));
+            // The one that goes with the compiler that will be installed.
+            if is_debian() { DEBIAN_LINKER_SERIES } else { "" }
         }
-    }
+    };
+    missing.extend(Linker::find(series).err().map(Need::Linker));
     if scope == Scope::Lab {
         let absent = |(program, _): &(&str, _)| command::find_program(program).is_none();
         let programs = LAB_PROGRAMS.into_iter().filter(absent);
@@ -212,7 +213,7 @@ fn install_nightly() -> Result<()> {
 fn install_linker() -> Result<()> {
     // The packages may have been all it lacked: a shared library of LLVM's.
     let compiler = Compiler::find().map_err(|why| anyhow!(why))?;
-    if Linker::find(&compiler).is_ok() {
+    if Linker::find(compiler.linker_series()).is_ok() {
         return Ok(());
     }
     // --force: one that is there but of another version or does not run is to be replaced.

@@ -22,8 +22,8 @@ pub(crate) const TARGET: &str = "bpfel-unknown-none";
 /// Where Debian puts its compiler.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
-/// A `bpf-linker` of this series goes with LLVM 22, which Debian's compiler is built on.
-const DEBIAN_LINKER_SERIES: &str = "0.13.";
+/// The series of `bpf-linker` that goes with LLVM 22, which Debian's compiler is built on.
+pub(crate) const DEBIAN_LINKER_SERIES: &str = "0.13.";
 
 /// What the environment of an outer cargo, clippy or rustup would otherwise decide for us.
 const OUTER_ENVIRONMENT: [&str; 10] = [
@@ -65,7 +65,7 @@ impl Toolchain {
     /// Finds what is installed; the error says, one line each, what is missing.
     pub(crate) fn find() -> Result<Self, String> {
         let compiler = Compiler::find()?;
-        let linker = Linker::find(&compiler)?;
+        let linker = Linker::find(compiler.linker_series())?;
         Ok(Self { compiler, linker })
     }
 
@@ -138,6 +138,14 @@ impl Compiler {
         }
     }
 
+    /// How the version of a fitting `bpf-linker` begins: rustup's nightly takes what is newest.
+    pub(crate) fn linker_series(&self) -> &'static str {
+        match self {
+            Self::Debian { .. } => DEBIAN_LINKER_SERIES,
+            Self::Nightly { .. } => "",
+        }
+    }
+
     fn find_debian() -> Result<Self, String> {
         let sysroot = first_line(Command::new(DEBIAN_RUSTC).args(["--print", "sysroot"]))
             .ok_or_else(|| format!("no {DEBIAN_RUSTC}"))?;
@@ -166,17 +174,13 @@ impl Compiler {
 }
 
 impl Linker {
-    /// A `bpf-linker` that runs and goes with the compiler; the error says what is wrong.
-    pub(crate) fn find(compiler: &Compiler) -> Result<Self, String> {
+    /// A `bpf-linker` of the series that runs; the error says what is wrong.
+    pub(crate) fn find(series: &str) -> Result<Self, String> {
         let version =
             first_line(Command::new("bpf-linker").env("PATH", search_path()).arg("--version"))
                 .ok_or("no bpf-linker that runs")?;
-        let series = version.strip_prefix("bpf-linker ").unwrap_or_default();
-        if matches!(compiler, Compiler::Debian { .. }) && !series.starts_with(DEBIAN_LINKER_SERIES)
-        {
-            return Err(format!(
-                "{version} does not go with Debian's compiler, {DEBIAN_LINKER_SERIES}x does"
-            ));
+        if !version.trim_start_matches("bpf-linker ").starts_with(series) {
+            return Err(format!("{version} is there, {series}x is needed"));
         }
         Ok(Self { version })
     }
