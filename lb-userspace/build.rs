@@ -3,7 +3,11 @@
 #[path = "../xtask/src/toolchain.rs"]
 mod toolchain;
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{
+    env,
+    path::PathBuf,
+    process::{ExitCode, Stdio},
+};
 
 use toolchain::{TARGET, Toolchain};
 
@@ -43,10 +47,12 @@ fn embed() -> Result<(), String> {
     let target_dir = directory("OUT_DIR")?.join("ebpf");
 
     let mut build = toolchain.build(&manifest_dir, &target_dir, &[]);
-    let output = build.output().map_err(|error| format!("could not start {build:?}: {error}"))?;
-    if !output.status.success() {
-        let messages = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("lb-ebpf does not build with {toolchain}\n{messages}"));
+    // What is printed to our standard output is taken for instructions. The compiler's messages
+    // go to standard error, which cargo shows when this fails.
+    build.stdout(Stdio::null());
+    let status = build.status().map_err(|error| format!("could not start {build:?}: {error}"))?;
+    if !status.success() {
+        return Err(format!("lb-ebpf does not build with {toolchain}"));
     }
 
     let object = target_dir.join(TARGET).join("release/lb");

@@ -92,11 +92,9 @@ fn program_name(program: &OsStr) -> String {
 
 fn quoted(argument: &OsStr) -> String {
     let text = argument.to_string_lossy();
-    // Rust's encoded flags are separated by 0x1f, which a terminal would swallow.
-    let text = text.replace('\x1f', " ");
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
-        text
+        text.into_owned()
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }

@@ -11,7 +11,9 @@
 //! not change from one night to the next.
 
 use std::{
-    env, fmt,
+    env,
+    ffi::OsString,
+    fmt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -91,12 +93,14 @@ impl Toolchain {
                 command.env_remove("CARGO").args(["run", "nightly", "cargo"]);
             }
         }
+        if let Some(path) = longer_path() {
+            command.env("PATH", path);
+        }
         let mut flags = vec!["-Cdebuginfo=2", "-Clink-arg=--btf"];
         flags.extend(lints);
         command
             .current_dir(manifest_dir)
-            .env("PATH", search_path())
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+            .env("RUSTFLAGS", flags.join(" "))
             .args(["build", "--release", "--target", TARGET, "--target-dir"])
             .arg(target_dir);
         if matches!(self.compiler, Compiler::Nightly { .. }) {
@@ -176,9 +180,11 @@ impl Compiler {
 impl Linker {
     /// A `bpf-linker` of the series that runs; the error says what is wrong.
     pub(crate) fn find(series: &str) -> Result<Self, String> {
-        let version =
-            first_line(Command::new("bpf-linker").env("PATH", search_path()).arg("--version"))
-                .ok_or("no bpf-linker that runs")?;
+        let mut linker = Command::new("bpf-linker");
+        if let Some(path) = longer_path() {
+            linker.env("PATH", path);
+        }
+        let version = first_line(linker.arg("--version")).ok_or("no bpf-linker that runs")?;
         if !version.trim_start_matches("bpf-linker ").starts_with(series) {
             return Err(format!("{version} is there, {series}x is needed"));
         }
@@ -186,14 +192,21 @@ impl Linker {
     }
 }
 
-/// `PATH` with cargo's own `bin` in front, where `cargo install` puts the linker.
-fn search_path() -> std::ffi::OsString {
+/// `PATH` with cargo's own `bin` in front, where `cargo install` puts the linker; nothing if it
+/// is in there already.
+fn longer_path() -> Option<OsString> {
+    let home = match env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => Path::new(&env::var_os("HOME")?).join(".cargo"),
+    };
+    let bin = home.join("bin");
     let path = env::var_os("PATH").unwrap_or_default();
-    let home = env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".cargo")));
-    let directories = home.map(|home| home.join("bin")).into_iter();
-    env::join_paths(directories.chain(env::split_paths(&path))).unwrap_or(path)
+    let mut directories: Vec<PathBuf> = env::split_paths(&path).collect();
+    if directories.contains(&bin) {
+        return None;
+    }
+    directories.insert(0, bin);
+    env::join_paths(directories).ok()
 }
 
 fn has_core(directory: &Path) -> bool {

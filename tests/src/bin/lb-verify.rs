@@ -7,7 +7,7 @@
 use std::{io, process::ExitCode};
 
 use aya::{
-    Ebpf, EbpfLoader, VerifierLogLevel,
+    Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
     programs::{Program, ProgramError},
 };
 use lb_userspace::EBPF_OBJECT;
@@ -90,16 +90,22 @@ fn verify_all(out: &mut impl io::Write) -> io::Result<usize> {
 }
 
 fn verify(shape: &Shape) -> Vec<Outcome> {
+    match open(shape, VerifierLogLevel::STATS) {
+        Ok(mut ebpf) => {
+            names(&ebpf).iter().map(|name| verify_program(&mut ebpf, shape, name)).collect()
+        }
+        Err(error) => vec![failure(shape, "(maps)", chain(&error))],
+    }
+}
+
+/// Creates the maps; programs are not loaded yet.
+fn open(shape: &Shape, level: VerifierLogLevel) -> Result<Ebpf, EbpfError> {
     let mut loader = EbpfLoader::new();
-    loader.verifier_log_level(VerifierLogLevel::STATS);
+    loader.verifier_log_level(level);
     for &(name, value) in shape.globals {
         loader.override_global(name, value, true);
     }
-    let mut ebpf = match loader.load(EBPF_OBJECT) {
-        Ok(ebpf) => ebpf,
-        Err(error) => return vec![failure(shape, "(maps)", chain(&error))],
-    };
-    names(&ebpf).iter().map(|name| verify_program(&mut ebpf, shape, name)).collect()
+    loader.load(EBPF_OBJECT)
 }
 
 fn names(ebpf: &Ebpf) -> Vec<String> {
@@ -118,7 +124,10 @@ fn verify_program(ebpf: &mut Ebpf, shape: &Shape, name: &str) -> Outcome {
     });
     let (log, info) = match loaded {
         Ok(loaded) => loaded,
-        Err(error) => return failure(shape, name, chain(&error)),
+        Err(error) => {
+            let explained = explain(shape, name).unwrap_or_else(|| chain(&error));
+            return failure(shape, name, explained);
+        }
     };
     Outcome {
         shape: shape.name,
@@ -151,6 +160,13 @@ fn verifier_log(program: &mut Program) -> Result<String, ProgramError> {
         Ok(()) => Ok(String::new()),
         Err(error) => Err(error),
     }
+}
+
+/// Loads once more, with all the verifier has to say: too much for a program that loads.
+fn explain(shape: &Shape, name: &str) -> Option<String> {
+    let mut ebpf = open(shape, VerifierLogLevel::default()).ok()?;
+    let error = load(ebpf.program_mut(name)?).err()?;
+    Some(chain(&error))
 }
 
 fn load(program: &mut Program) -> Result<(), ProgramError> {
