@@ -21,7 +21,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, root: &Path) -> Result<()> {
     setup::ensure(Scope::Build)?;
     let mut cargo = command::cargo(root);
-    cargo.args(["build", "--workspace", "--bins"]);
+    cargo.args(["build", "--package", "lb-userspace", "--bins"]);
     if options.release {
         cargo.arg("--release");
     }

@@ -13,7 +13,9 @@ use crate::{
 pub(crate) fn run(root: &Path, bin: &str, arguments: &[OsString]) -> Result<()> {
     setup::ensure(Scope::Lab)?;
     // Built whole, since these programs start lbd and lbctl from beside them.
-    command::run(command::cargo(root).args(["build", "--release", "--workspace", "--bins"]))?;
+    let build =
+        ["build", "--release", "--bins", "--package", "lb-userspace", "--package", "lb-tests"];
+    command::run(command::cargo(root).args(build))?;
     let mut cargo = command::cargo(root);
     cargo.args(["run", "--quiet", "--release", "--package", "lb-tests", "--bin", bin, "--"]);
     command::become_it(cargo.args(arguments))

@@ -83,8 +83,11 @@ pub(crate) fn ensure(scope: Scope) -> Result<()> {
     report()
 }
 
-/// Installs Debian packages; fails with what to type where that is not ours to do.
+/// Installs Debian packages, if any; fails with what to type where that is not ours to do.
 pub(crate) fn install_packages(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
     let arguments = ["install", "--yes", "--no-install-recommends"];
     if !is_debian() {
         bail!(
@@ -161,13 +164,13 @@ fn report() -> Result<()> {
     Ok(())
 }
 
-/// All packages in one go, then the compiler of the other way, the linker and the mount.
+/// Packages come first where apt brings the compiler; elsewhere they are the user's to install,
+/// and that is said after all else is done.
 fn install(missing: &[Need]) -> Result<()> {
     let packages = packages(missing);
-    if !packages.is_empty() {
+    if is_debian() {
         install_packages(&packages)?;
-    }
-    if !is_debian() && missing.iter().any(|need| matches!(need, Need::Compiler(_))) {
+    } else if missing.iter().any(|need| matches!(need, Need::Compiler(_))) {
         install_nightly()?;
     }
     if missing.iter().any(|need| matches!(need, Need::Linker(_))) {
@@ -176,7 +179,7 @@ fn install(missing: &[Need]) -> Result<()> {
     if missing.contains(&Need::Bpffs) {
         mount_bpffs()?;
     }
-    Ok(())
+    if is_debian() { Ok(()) } else { install_packages(&packages) }
 }
 
 /// The Debian packages that meet the needs; compiler and linker only where apt brings them.

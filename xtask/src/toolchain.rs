@@ -120,7 +120,7 @@ impl fmt::Display for Toolchain {
             Compiler::Nightly { version } => {
                 write!(
                     f,
-                    "rustup's nightly {version} with rust-src (no {DEBIAN_RUSTC} with a prebuilt \
+                    "rustup's {version} with rust-src (no {DEBIAN_RUSTC} with a prebuilt \
                      core for {TARGET}: core is built along)"
                 )?;
             }
