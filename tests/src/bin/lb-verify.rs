@@ -10,6 +10,7 @@ use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
     programs::{Program, ProgramError},
 };
+use lb_common::abi::{Features, GLOBAL_FEATURES};
 use lb_userspace::EBPF_OBJECT;
 use rustix::{
     mount::{MountFlags, mount},
@@ -23,15 +24,34 @@ use serde::Serialize;
 const BEGIN: &str = "lb-verify: begin";
 const END: &str = "lb-verify: end";
 
-/// The read-only globals that switch features, as the daemon may set them.
+/// The parts of the packet path that are loaded, as the daemon may choose them.
 struct Shape {
     name: &'static str,
-    /// Symbol and value, in the layout that the program declares
-    globals: &'static [(&'static str, &'static [u8])],
+    /// Nothing leaves the object's own defaults
+    features: Option<u32>,
 }
 
-/// Every shape the verifier has to take. With nothing set, the object's own defaults hold.
-const SHAPES: [Shape; 1] = [Shape { name: "default", globals: &[] }];
+impl Shape {
+    const fn of(name: &'static str, features: u32) -> Self {
+        Self { name, features: Some(features) }
+    }
+}
+
+/// Every shape the verifier has to take: what it removes as dead differs from one to the other.
+const SHAPES: [Shape; 10] = [
+    Shape { name: "default", features: None },
+    Shape::of("v4-l2dsr", Features::IPV4 | Features::L2DSR),
+    Shape::of("v4-tunnel", Features::IPV4 | Features::TUNNEL),
+    Shape::of("v4-nat", Features::IPV4 | Features::NAT),
+    Shape::of("v6-l2dsr", Features::IPV6 | Features::L2DSR),
+    Shape::of("v6-tunnel", Features::IPV6 | Features::TUNNEL),
+    Shape::of("v6-nat", Features::IPV6 | Features::NAT),
+    Shape::of("tunnel-affinity", FAMILIES | Features::TUNNEL | Features::AFFINITY),
+    Shape::of("all", Features::ALL.0),
+    Shape::of("all-log", Features::ALL.0 | Features::LOG),
+];
+
+const FAMILIES: u32 = Features::IPV4 | Features::IPV6;
 
 /// What became of one program in one shape; a size is absent where loading failed.
 #[derive(Default, Serialize)]
@@ -102,8 +122,8 @@ fn verify(shape: &Shape) -> Vec<Outcome> {
 fn open(shape: &Shape, level: VerifierLogLevel) -> Result<Ebpf, EbpfError> {
     let mut loader = EbpfLoader::new();
     loader.verifier_log_level(level);
-    for &(name, value) in shape.globals {
-        loader.override_global(name, value, true);
+    if let Some(features) = &shape.features {
+        loader.override_global(GLOBAL_FEATURES, features, true);
     }
     loader.load(EBPF_OBJECT)
 }
