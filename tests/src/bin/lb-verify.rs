@@ -51,6 +51,13 @@ const SHAPES: [Shape; 10] = [
     Shape::of("all-log", Features::ALL.0 | Features::LOG),
 ];
 
+/// Tables of millions that fill at run time. Their size means nothing to the verifier, but an
+/// emulated machine takes long to allocate them for each shape.
+const FLOW_TABLES: [&str; 5] =
+    ["lb_flows_syn", "lb_flows_miss", "lb_nat", "lb_nat_reverse", "lb_fragments"];
+
+const FLOW_ENTRIES: u32 = 1_024;
+
 const FAMILIES: u32 = Features::IPV4 | Features::IPV6;
 
 /// What became of one program in one shape; a size is absent where loading failed.
@@ -124,6 +131,9 @@ fn open(shape: &Shape, level: VerifierLogLevel) -> Result<Ebpf, EbpfError> {
     loader.verifier_log_level(level);
     if let Some(features) = &shape.features {
         loader.override_global(GLOBAL_FEATURES, features, true);
+    }
+    for table in FLOW_TABLES {
+        loader.map_max_entries(table, FLOW_ENTRIES);
     }
     loader.load(EBPF_OBJECT)
 }
