@@ -17,10 +17,9 @@ const CLIENT_ADDRESS_COUNT: u8 = 4;
 /// Last part of the address of the first backend.
 const BACKEND_FIRST: u8 = 11;
 
-/// For every host: addresses usable at once, wide port ranges, long queues, no reverse-path
+/// For every host: addresses usable at once, long queues, no reverse-path
 /// filter, ICMP errors unlimited. `default` is what interfaces made later start with.
-const SYSCTLS_ALL: [(&str, &str); 13] = [
-    ("ipv4/ip_local_port_range", "1024 65535"),
+const SYSCTLS_ALL: [(&str, &str); 12] = [
     ("ipv4/tcp_tw_reuse", "1"),
     ("ipv4/tcp_max_tw_buckets", "262144"),
     ("ipv4/tcp_max_syn_backlog", "65535"),
@@ -44,8 +43,10 @@ const SYSCTLS_ROUTER: [(&str, &str); 5] = [
     ("ipv4/conf/default/send_redirects", "0"),
 ];
 
-/// For hosts with a VIP on `lo`: ARP neither answers for it nor announces it.
-const SYSCTLS_BACKEND: [(&str, &str); 4] = [
+/// For the hosts at the ends: a wide range of ports (not on the router, which would
+/// share the range with NAT), and ARP that neither answers for a VIP on `lo` nor announces it.
+const SYSCTLS_END: [(&str, &str); 5] = [
+    ("ipv4/ip_local_port_range", "1024 65535"),
     ("ipv4/conf/all/arp_ignore", "1"),
     ("ipv4/conf/default/arp_ignore", "1"),
     ("ipv4/conf/all/arp_announce", "2"),
@@ -131,7 +132,7 @@ impl Topology {
             if forwards {
                 write_sysctls(&SYSCTLS_ROUTER)?;
             } else {
-                write_sysctls(&SYSCTLS_BACKEND)?;
+                write_sysctls(&SYSCTLS_END)?;
             }
             write_sysctls(&SYSCTLS_ALL)
         })?
