@@ -7,6 +7,7 @@
 
 pub mod capture;
 pub mod client;
+pub mod demo;
 pub mod lab;
 pub mod server;
 pub mod wait;

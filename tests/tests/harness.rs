@@ -129,7 +129,7 @@ fn failures_are_told_apart_and_counted() {
 fn ten_thousand_connections_stay_open_at_once() {
     let lab = lab();
     let b1 = lab.backend(1).unwrap();
-    let server = Server::start(b1, &ports()).unwrap();
+    let mut server = Server::start(b1, &ports()).unwrap();
     let target = at(b1.address_v4(), 80);
     let sources = lab.client().addresses(Family::V4);
     let mut open = LongLived::open(lab.client(), target, 10_000, &sources).unwrap();
@@ -145,7 +145,7 @@ fn steady_flows_are_whole_until_their_backend_dies() {
     let lab = lab();
     let (b1, b2) = (lab.backend(1).unwrap(), lab.backend(2).unwrap());
     let _first = Server::start(b1, &ports()).unwrap();
-    let second = Server::start(b2, &ports()).unwrap();
+    let mut second = Server::start(b2, &ports()).unwrap();
     let plan = SteadyPlan::new(
         [b1, b2]
             .into_iter()

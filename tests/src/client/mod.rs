@@ -10,9 +10,10 @@ mod tally;
 mod tcp;
 mod udp;
 
+pub use lb_userspace::model::Protocol;
 pub use long_lived::{LongLived, Ping};
 pub use socket::raise_open_file_limit;
-pub use steady::{FlowReport, Protocol, Steady, SteadyPlan, SteadyReport};
+pub use steady::{FlowReport, Steady, SteadyPlan, SteadyReport};
 pub use tally::{Failure, Tally};
 pub use tcp::{Close, TcpRun, tcp_connections};
 pub use udp::{UdpRun, udp_exchanges};

@@ -65,7 +65,7 @@ impl Server {
     }
 
     /// Ends the server as a crash would (SIGKILL): the kernel resets its connections.
-    pub fn kill(mut self) -> Result<ExitStatus> {
+    pub fn kill(&mut self) -> Result<ExitStatus> {
         self.process.kill()
     }
 

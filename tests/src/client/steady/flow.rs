@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use lb_userspace::model::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -14,7 +15,7 @@ use super::super::socket::{connect_tcp, connect_udp, step, within};
 use super::super::tally::Failure;
 use super::super::tcp::greeting;
 use super::super::udp::split;
-use super::{FlowReport, Protocol};
+use super::FlowReport;
 
 /// The limit of opening a flow.
 const OPEN_LIMIT: Duration = Duration::from_secs(2);

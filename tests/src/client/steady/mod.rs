@@ -2,7 +2,6 @@
 
 mod flow;
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use lb_userspace::model::Protocol;
 use tokio::task::JoinSet;
 
 use super::socket::{raise_open_file_limit, runtime, source};
@@ -17,15 +17,6 @@ use super::tally::Failure;
 use crate::lab::{Host, Retransmits};
 use crate::wait::eventually;
 use flow::{Flow, Shared};
-
-/// Which transport a flow uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Protocol {
-    /// TCP: a lost packet shows as a retransmit, a lost flow as a reset or silence.
-    Tcp,
-    /// UDP: a lost packet is a message without an answer.
-    Udp,
-}
 
 /// What to send.
 #[derive(Clone, Debug)]
@@ -59,7 +50,8 @@ impl SteadyPlan {
 /// What became of one flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowReport {
-    /// The transport.
+    /// The transport. Over TCP a lost packet shows as a retransmit and a lost flow as a reset or
+    /// silence; over UDP a lost packet is a message without an answer.
     pub protocol: Protocol,
     /// Where it was sent to.
     pub target: SocketAddr,
@@ -187,15 +179,6 @@ impl Drop for Steady {
             // Nobody wants the report any more.
             drop(self.join());
         }
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.pad(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        })
     }
 }
 
