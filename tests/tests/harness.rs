@@ -5,7 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
@@ -98,6 +99,7 @@ fn a_backend_answers_from_the_vip_and_sees_the_client() {
             let tally = tcp_connections(lab.client(), &run).unwrap();
             assert_eq!(tally.failures, []);
             assert_eq!(tally.per_backend, BTreeMap::from([("b1".to_owned(), 200)]));
+            assert!(tally.answers.iter().all(|answer| answer.local == answer.seen_source));
             let seen: Vec<IpAddr> = tally.per_seen_source.keys().copied().collect();
             assert_eq!(seen, sources, "{vip}");
         }
@@ -221,13 +223,25 @@ fn health_is_answered_until_the_server_is_paused() {
     let lab = lab();
     let b3 = lab.backend(3).unwrap();
     let server = Server::start(b3, &ports()).unwrap();
-    let url = format!("http://{}:8080/healthz", b3.address_v4());
-    let ask = || lab.router().run(&["curl", "-sf", "-m", "1", "-o", "/dev/null", &url]);
-    ask().unwrap();
+    let target = at(b3.address_v6(), 8080);
+    let ask = |path: &str| {
+        let asked = lab.router().enter(|| -> io::Result<String> {
+            let mut stream = TcpStream::connect(target)?;
+            stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: b3\r\n\r\n")?;
+            let mut text = String::new();
+            stream.read_to_string(&mut text)?;
+            Ok(text)
+        });
+        asked.unwrap()
+    };
+    let healthy = ask("/healthz").unwrap();
+    assert!(healthy.starts_with("HTTP/1.1 200 ") && healthy.ends_with("\r\n\r\nb3"), "{healthy}");
+    assert!(ask("/").unwrap().starts_with("HTTP/1.1 404 "));
     server.pause(true).unwrap();
-    ask().unwrap_err();
+    ask("/healthz").unwrap_err();
     server.pause(false).unwrap();
-    ask().unwrap();
+    ask("/healthz").unwrap();
 }
 
 #[test]

@@ -9,11 +9,12 @@ mod steady;
 mod tally;
 mod tcp;
 mod udp;
+mod workers;
 
 pub use lb_userspace::model::Protocol;
 pub use long_lived::{LongLived, Ping};
 pub use socket::raise_open_file_limit;
 pub use steady::{FlowReport, Steady, SteadyPlan, SteadyReport};
-pub use tally::{Failure, Tally};
+pub use tally::{Answer, Failure, Tally};
 pub use tcp::{Close, TcpRun, tcp_connections};
 pub use udp::{UdpRun, udp_exchanges};

@@ -11,6 +11,8 @@ pub struct Tally {
     pub per_backend: BTreeMap<String, u64>,
     /// Exchanges that succeeded, by the client's address as the backend saw it.
     pub per_seen_source: BTreeMap<IpAddr, u64>,
+    /// Every exchange that succeeded, in no particular order.
+    pub answers: Vec<Answer>,
     /// Exchanges that failed, in no particular order.
     pub failures: Vec<Failure>,
     /// All exchanges, the failed ones included.
@@ -28,11 +30,15 @@ pub struct Failure {
     pub error: String,
 }
 
-/// Who answered, and whom it thought to be answering.
+/// One exchange that succeeded: who answered, and whom it thought to be answering.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) backend: String,
-    pub(super) seen_source: SocketAddr,
+pub struct Answer {
+    /// The client's side of it.
+    pub local: SocketAddr,
+    /// The name the backend gave.
+    pub backend: String,
+    /// The client as the backend saw it; with full NAT that is the router.
+    pub seen_source: SocketAddr,
 }
 
 impl Tally {
@@ -55,6 +61,7 @@ impl Tally {
         for (source, count) in other.per_seen_source {
             *self.per_seen_source.entry(source).or_default() += count;
         }
+        self.answers.extend(other.answers);
         self.failures.extend(other.failures);
         self.total += other.total;
     }
@@ -63,8 +70,9 @@ impl Tally {
         self.total += 1;
         match result {
             Ok(answer) => {
-                *self.per_backend.entry(answer.backend).or_default() += 1;
+                *self.per_backend.entry(answer.backend.clone()).or_default() += 1;
                 *self.per_seen_source.entry(answer.seen_source.ip()).or_default() += 1;
+                self.answers.push(answer);
             }
             Err(failure) => self.failures.push(failure),
         }
@@ -73,10 +81,10 @@ impl Tally {
 
 impl Answer {
     /// Parses the server's first line, without its end: `NAME ADDRESS:PORT`.
-    pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(line: &[u8], local: SocketAddr) -> Result<Self, String> {
         let parsed = std::str::from_utf8(line).ok().and_then(|text| {
             let (backend, source) = text.split_once(' ')?;
-            Some(Self { backend: backend.to_owned(), seen_source: source.parse().ok()? })
+            Some(Self { local, backend: backend.to_owned(), seen_source: source.parse().ok()? })
         });
         parsed.ok_or_else(|| format!("not a greeting: {:?}", String::from_utf8_lossy(line)))
     }

@@ -2,18 +2,16 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustix::net::sockopt::set_socket_linger;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 
 use super::socket::{connect_tcp, raise_open_file_limit, runtime, source, step, within};
 use super::tally::{Answer, Failure, Tally};
+use super::workers::tally_all;
 use crate::lab::Host;
 
 /// Longest first line of a server: a name and an address.
@@ -67,37 +65,18 @@ impl TcpRun {
 /// Errors are those of the harness; a connection that fails is in [`Tally::failures`].
 pub fn tcp_connections(host: &Host, run: &TcpRun) -> Result<Tally> {
     raise_open_file_limit()?;
-    host.enter(|| runtime()?.block_on(all(run)))?
+    let exchange = {
+        let run = run.clone();
+        move |index| one(run.clone(), index)
+    };
+    host.enter(|| runtime()?.block_on(tally_all(run.count, run.parallel, exchange)))?
 }
 
-async fn all(run: &TcpRun) -> Result<Tally> {
-    let next = Arc::new(AtomicU64::new(0));
-    let mut workers = JoinSet::new();
-    for _ in 0..run.parallel.min(run.count) {
-        let (run, next) = (run.clone(), Arc::clone(&next));
-        workers.spawn(async move {
-            let mut tally = Tally::default();
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= run.count {
-                    return tally;
-                }
-                tally.add(one(&run, index).await);
-            }
-        });
-    }
-    let mut tally = Tally::default();
-    while let Some(worker) = workers.join_next().await {
-        tally.merge(worker.context("a client task")?);
-    }
-    Ok(tally)
-}
-
-async fn one(run: &TcpRun, index: u64) -> Result<Answer, Failure> {
+async fn one(run: TcpRun, index: u64) -> Result<Answer, Failure> {
     let from = source(&run.sources, index, run.target);
     let mut stream = connect_tcp(from, run.target, run.timeout).await?;
-    let local = stream.local_addr().ok();
     let answer = greeting(&mut stream, run.timeout).await?;
+    let local = Some(answer.local);
     if run.payload_bytes > 0 {
         let sent = payload(index, run.payload_bytes);
         let mut echoed = vec![0; sent.len()];
@@ -122,7 +101,8 @@ async fn one(run: &TcpRun, index: u64) -> Result<Answer, Failure> {
 
 /// Reads the server's first line.
 pub(super) async fn greeting(stream: &mut TcpStream, limit: Duration) -> Result<Answer, Failure> {
-    let local = stream.local_addr().ok();
+    let local_address = step("greeting", None, stream.local_addr())?;
+    let local = Some(local_address);
     let mut line = Vec::with_capacity(GREETING_BYTES_MAX);
     while line.last() != Some(&b'\n') {
         let read = within("greeting", local, limit, stream.read_buf(&mut line)).await?;
@@ -130,7 +110,8 @@ pub(super) async fn greeting(stream: &mut TcpStream, limit: Duration) -> Result<
             return Err(failure(local, "greeting", "no line"));
         }
     }
-    Answer::parse(line.trim_ascii_end()).map_err(|error| failure(local, "greeting", &error))
+    Answer::parse(line.trim_ascii_end(), local_address)
+        .map_err(|error| failure(local, "greeting", &error))
 }
 
 /// Bytes that differ from one exchange to the next.

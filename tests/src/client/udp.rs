@@ -1,20 +1,18 @@
 //! Many UDP exchanges: one datagram there, one back, nothing sent twice.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use tokio::task::JoinSet;
+use anyhow::Result;
 
-use super::socket::{connect_udp, raise_open_file_limit, runtime, source, within};
+use super::socket::{connect_udp, raise_open_file_limit, runtime, source, step, within};
 use super::tally::{Answer, Failure, Tally};
 use super::tcp::{failure, payload};
+use super::workers::tally_all;
 use crate::lab::Host;
 
-/// The largest UDP payload over IPv4.
-const DATAGRAM_BYTES_MAX: usize = 65_507;
+/// Longest first line of a server: a name and an address.
+const FIRST_LINE_BYTES_MAX: usize = 256;
 
 /// Many UDP exchanges with one target, each from a port of its own.
 #[derive(Clone, Debug)]
@@ -52,40 +50,23 @@ impl UdpRun {
 /// Errors are those of the harness; an exchange that fails is in [`Tally::failures`].
 pub fn udp_exchanges(host: &Host, run: &UdpRun) -> Result<Tally> {
     raise_open_file_limit()?;
-    host.enter(|| runtime()?.block_on(all(run)))?
+    let exchange = {
+        let run = run.clone();
+        move |index| one(run.clone(), index)
+    };
+    host.enter(|| runtime()?.block_on(tally_all(run.count, run.parallel, exchange)))?
 }
 
-async fn all(run: &UdpRun) -> Result<Tally> {
-    let next = Arc::new(AtomicU64::new(0));
-    let mut workers = JoinSet::new();
-    for _ in 0..run.parallel.min(run.count) {
-        let (run, next) = (run.clone(), Arc::clone(&next));
-        workers.spawn(async move {
-            let (mut tally, mut buffer) = (Tally::default(), vec![0; DATAGRAM_BYTES_MAX]);
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= run.count {
-                    return tally;
-                }
-                tally.add(one(&run, index, &mut buffer).await);
-            }
-        });
-    }
-    let mut tally = Tally::default();
-    while let Some(worker) = workers.join_next().await {
-        tally.merge(worker.context("a client task")?);
-    }
-    Ok(tally)
-}
-
-async fn one(run: &UdpRun, index: u64, buffer: &mut [u8]) -> Result<Answer, Failure> {
+async fn one(run: UdpRun, index: u64) -> Result<Answer, Failure> {
     let socket = connect_udp(source(&run.sources, index, run.target), run.target).await?;
-    let local = socket.local_addr().ok();
+    let local_address = step("bind", None, socket.local_addr())?;
+    let local = Some(local_address);
     let sent = payload(index, run.payload_bytes);
     within("send", local, run.timeout, socket.send(&sent)).await?;
-    let len = within("answer", local, run.timeout, socket.recv(buffer)).await?;
-    let (answer, echoed) =
-        split(buffer.get(..len).unwrap_or_default()).map_err(|e| failure(local, "answer", &e))?;
+    let mut buffer = vec![0; sent.len() + FIRST_LINE_BYTES_MAX];
+    let len = within("answer", local, run.timeout, socket.recv(&mut buffer)).await?;
+    let (answer, echoed) = split(buffer.get(..len).unwrap_or_default(), local_address)
+        .map_err(|error| failure(local, "answer", &error))?;
     if echoed != sent {
         return Err(failure(local, "answer", "other bytes than were sent"));
     }
@@ -93,8 +74,8 @@ async fn one(run: &UdpRun, index: u64, buffer: &mut [u8]) -> Result<Answer, Fail
 }
 
 /// Splits a server's datagram into its first line and the echo.
-pub(super) fn split(datagram: &[u8]) -> Result<(Answer, &[u8]), String> {
+pub(super) fn split(datagram: &[u8], local: SocketAddr) -> Result<(Answer, &[u8]), String> {
     let end = datagram.iter().position(|byte| *byte == b'\n').ok_or("no first line")?;
     let (line, echo) = datagram.split_at(end);
-    Ok((Answer::parse(line)?, echo.get(1..).unwrap_or_default()))
+    Ok((Answer::parse(line, local)?, echo.get(1..).unwrap_or_default()))
 }

@@ -8,7 +8,7 @@ use super::balance::tcp;
 use super::daemon::Daemon;
 use super::plan::{Mode, all_targets, expected_share};
 use super::report::Report;
-use crate::client::{FlowReport, Protocol, Steady, SteadyPlan, SteadyReport};
+use crate::client::{FlowReport, Protocol, Steady, SteadyPlan, SteadyReport, Tally};
 use crate::lab::{Family, Host, Lab, Retransmits};
 use crate::server::Server;
 use crate::wait::eventually;
@@ -98,16 +98,22 @@ fn start_load(lab: &Lab) -> Result<Steady> {
 }
 
 /// Waits until no new connection of any service goes to the backend, or some of each do.
+///
+/// Connections to a dead backend fail until health checks notice: that is what is waited for, so
+/// these connections are not counted.
 pub(super) fn wait_until_ring(lab: &Lab, backend: &str, present: bool) -> Result<()> {
     let state = if present { "in" } else { "out of" };
     for mode in Mode::ALL {
         for family in Family::BOTH {
-            eventually(LIMIT, &format!("{backend} {state} the ring of {mode} {family}"), || {
-                // Until health checks notice, connections to a dead backend may fail: that is
-                // what is being waited for, so these are not counted.
-                let tally = tcp(lab, mode, family, PROBES).ok()?;
-                let answered = tally.per_backend.contains_key(backend);
-                (tally.failures.is_empty() && answered == present).then_some(())
+            let mut last = Tally::default();
+            let seen = eventually(LIMIT, &format!("{backend} {state} the ring"), || {
+                last = tcp(lab, mode, family, PROBES).ok()?;
+                let answered = last.per_backend.contains_key(backend);
+                (last.failures.is_empty() && answered == present).then_some(())
+            });
+            seen.with_context(|| {
+                let (by, failure) = (&last.per_backend, last.failures.first());
+                format!("{mode} {family}: last answered by {by:?}, first failure {failure:?}")
             })?;
         }
     }

@@ -8,12 +8,12 @@ mod report;
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::lab::{Host, Lab, Options};
 use crate::server::{Ports, Server};
 use daemon::Daemon;
-use plan::{Mode, TCP_PORT, UDP_PORT, WEIGHTS, vips_on_backends};
+use plan::{INTERFACES, Mode, TCP_PORT, UDP_PORT, WEIGHTS, vips_on_backends};
 use report::Report;
 
 /// What came of a demo.
@@ -37,7 +37,9 @@ pub fn run(count: u64) -> Result<Outcome> {
     println!("lab {} is up", lab.id());
     let mut servers = lab.backends().iter().map(serve).collect::<Result<Vec<_>>>()?;
     let mut daemon = Daemon::start(&lab)?;
-    println!("lbd runs on the router, in native XDP on {}", daemon.native_interfaces()?.join(", "));
+    let native = daemon.native_interfaces()?;
+    println!("lbd runs on the router, in native XDP on {}", native.join(", "));
+    ensure!(native == INTERFACES, "lbd should be on {INTERFACES:?}");
     warm_up(&lab)?;
     println!();
 

@@ -11,6 +11,8 @@ use crate::lab::{Family, Host};
 pub(super) const TCP_PORT: u16 = 80;
 /// The port of the UDP servers.
 pub(super) const UDP_PORT: u16 = 53;
+/// The router's interfaces that lbd works on.
+pub(super) const INTERFACES: [&str; 3] = ["a0", "b0", "c0"];
 /// The weights of `b1`, `b2` and `b3`.
 pub(super) const WEIGHTS: [u32; 3] = [1, 1, 2];
 
@@ -107,7 +109,7 @@ pub(super) fn expected_share(backend: usize, without: Option<usize>) -> f64 {
 
 /// The configuration file of lbd.
 pub(super) fn configuration(backends: &[Host]) -> String {
-    let mut text = "interfaces: [a0, b0, c0]\nservices:\n".to_owned();
+    let mut text = format!("interfaces: [{}]\nservices:\n", INTERFACES.join(", "));
     for mode in Mode::ALL {
         // Writing to a string does not fail.
         write_service(&mut text, mode, backends).ok();

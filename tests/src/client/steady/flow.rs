@@ -38,7 +38,7 @@ pub(super) struct Flow {
 
 enum Socket {
     Tcp { stream: TcpStream, unread: Vec<u8> },
-    Udp(UdpSocket),
+    Udp { socket: UdpSocket, local: SocketAddr },
 }
 
 /// Which messages are under way, and what became of the others.
@@ -65,7 +65,7 @@ impl Flow {
                 let socket = connect_udp(from, target).await?;
                 let local = step("open", Some(from), socket.local_addr())?;
                 let backend = first_answer(&socket, local).await?;
-                (Socket::Udp(socket), local, backend)
+                (Socket::Udp { socket, local }, local, backend)
             }
         };
         let report = FlowReport {
@@ -120,7 +120,7 @@ impl Flow {
         let message = number.to_be_bytes();
         let result = match &mut self.socket {
             Socket::Tcp { stream, .. } => stream.write_all(&message).await,
-            Socket::Udp(socket) => socket.send(&message).await.map(drop),
+            Socket::Udp { socket, .. } => socket.send(&message).await.map(drop),
         };
         if let Err(error) = result {
             self.book.broke("send", &error);
@@ -143,10 +143,10 @@ impl Socket {
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed by the peer"));
                 }
             },
-            Self::Udp(socket) => {
+            Self::Udp { socket, local } => {
                 let mut buffer = [0; 512];
                 let len = socket.recv(&mut buffer).await?;
-                let (answer, echo) = split(buffer.get(..len).unwrap_or_default())
+                let (answer, echo) = split(buffer.get(..len).unwrap_or_default(), *local)
                     .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
                 let message = echo.first_chunk().ok_or(io::ErrorKind::InvalidData)?;
                 Ok((u64::from_be_bytes(*message), Some(answer.backend)))
@@ -181,13 +181,13 @@ impl Book {
 }
 
 async fn first_answer(socket: &UdpSocket, local: SocketAddr) -> Result<String, Failure> {
-    let local = Some(local);
+    let here = Some(local);
     // A number that the flow itself never reaches.
-    within("send", local, OPEN_LIMIT, socket.send(&u64::MAX.to_be_bytes())).await?;
+    within("send", here, OPEN_LIMIT, socket.send(&u64::MAX.to_be_bytes())).await?;
     let mut buffer = [0; 512];
-    let len = within("first answer", local, OPEN_LIMIT, socket.recv(&mut buffer)).await?;
-    match split(buffer.get(..len).unwrap_or_default()) {
+    let len = within("first answer", here, OPEN_LIMIT, socket.recv(&mut buffer)).await?;
+    match split(buffer.get(..len).unwrap_or_default(), local) {
         Ok((answer, _)) => Ok(answer.backend),
-        Err(error) => Err(Failure { local, step: "first answer", error }),
+        Err(error) => Err(Failure { local: here, step: "first answer", error }),
     }
 }
