@@ -1,4 +1,4 @@
-//! Waiting for a state instead of sleeping, and finding the binaries under test.
+//! Waiting for a state instead of sleeping, for being told to end, and finding the binaries under test.
 
 use std::env;
 use std::path::PathBuf;
@@ -6,6 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How often [`eventually`] looks: short enough not to be felt, long enough to cost nothing.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -29,6 +31,20 @@ pub fn eventually<T>(
         }
         thread::sleep(POLL_INTERVAL);
     }
+}
+
+/// Waits until this process is told to end, by Ctrl-C or SIGTERM. From the first call on these
+/// signals do not end it by themselves any more.
+pub fn told_to_end() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = ctrl_c() => interrupted,
+            _ = terminate.recv() => Ok(()),
+        }
+    })?;
+    Ok(())
 }
 
 /// The path of a binary of this workspace (`lbd`, `lbctl`, `lb-peer` ...).

@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -250,11 +252,14 @@ fn two_labs_live_side_by_side_and_end_with_their_owner() {
     assert_ne!(first.id(), second.id());
     let mut sleeper = first.client().command("sleep").unwrap();
     let mut sleeper = Process::spawn(sleeper.arg("600")).unwrap();
+    let state = Path::new("/run/lb").join(format!("{}-b1", first.instance()));
+    fs::create_dir_all(state.join("deeper")).unwrap();
     let names: Vec<_> = first.hosts().map(|host| host.netns().clone()).collect();
     let id = first.id().to_owned();
     drop(first);
     assert!(names.iter().all(|netns| !netns.exists()));
     assert!(!sleeper.is_running(), "a process outlived its lab");
+    assert!(!state.exists(), "state of an lbd outlived its lab");
     assert!(records().unwrap().iter().all(|record| record.id != id));
     let b1 = second.backend(1).unwrap().address_v4().to_string();
     second.client().run(&["ping", "-n", "-c", "1", "-W", "2", &b1]).unwrap();

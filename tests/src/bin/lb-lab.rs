@@ -3,8 +3,7 @@
 use anyhow::{Result, bail};
 use clap::{Args, Parser};
 use lb_tests::lab::{Lab, Options, Record, State, records};
-use tokio::signal::ctrl_c;
-use tokio::signal::unix::{SignalKind, signal};
+use lb_tests::wait::told_to_end;
 
 /// A client, the router, backends and a second leg in network namespaces
 #[derive(Parser)]
@@ -54,15 +53,7 @@ fn up(options: &Up) -> Result<()> {
 fn hold(options: &Up) -> Result<()> {
     let _lab = raise(options)?;
     println!("\ntake it down by Ctrl-C");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
-    })?;
-    Ok(())
+    told_to_end()
 }
 
 fn raise(options: &Up) -> Result<Lab> {

@@ -39,7 +39,7 @@ impl<'lab> Daemon<'lab> {
         let mut daemon = Self {
             router: lab.router(),
             backends: lab.backends(),
-            instance: format!("demo-{}", lab.id()),
+            instance: lab.instance(),
             file,
             process: None,
             decaps: Vec::new(),

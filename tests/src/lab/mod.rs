@@ -39,7 +39,7 @@ use host::ip_batch;
 pub use host::{Family, Host, MacAddress};
 pub use netns::Netns;
 pub use process::Process;
-pub use registry::{Owner, Record, State, records, sweep};
+pub use registry::{Owner, Record, State, records, remove_own, sweep};
 pub use retransmits::Retransmits;
 use topology::Topology;
 
@@ -118,6 +118,11 @@ impl Lab {
     /// The id, unique on this machine and part of the names of the namespaces.
     pub fn id(&self) -> &str {
         &self.record.id
+    }
+
+    /// The name for an instance of lbd in this lab: see [`Record::instance`].
+    pub fn instance(&self) -> String {
+        self.record.instance()
     }
 
     /// The client on leg A.

@@ -19,6 +19,8 @@ use super::netns::Netns;
 use crate::wait::eventually;
 
 const DIR: &str = "/run/lb-lab";
+/// Where instances of lbd keep pins and sockets, a folder each.
+const INSTANCE_DIRS: [&str; 2] = ["/sys/fs/bpf/lb", "/run/lb"];
 /// Killed processes leave a namespace within milliseconds; a second of load is allowed for.
 const EXIT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -81,11 +83,21 @@ impl Record {
         fs::rename(&draft, self.path()).with_context(|| format!("write {}", self.path().display()))
     }
 
-    /// Takes the lab down: kills the processes inside its namespaces, deletes these and then the
-    /// record. Doing it twice, also at once from two processes, is no error.
+    /// The name for an instance of lbd in this lab; a longer one may start with it. What such
+    /// instances pin goes down with the lab.
+    pub fn instance(&self) -> String {
+        format!("lab-{}", self.id)
+    }
+
+    /// Takes the lab down: kills the processes inside its namespaces, removes what instances of
+    /// lbd have pinned, then the namespaces and the record. Doing it twice, also at once from two
+    /// processes, is no error.
     pub fn remove(&self) -> Result<()> {
         for name in &self.namespaces {
             kill_all_in(&Netns::new(name))?;
+        }
+        for dir in INSTANCE_DIRS {
+            remove_starting_with(&self.instance(), Path::new(dir))?;
         }
         for name in &self.namespaces {
             let netns = Netns::new(name);
@@ -141,6 +153,28 @@ pub fn sweep() -> Result<Vec<String>> {
         }
     }
     Ok(swept)
+}
+
+/// Removes the labs that this process owns: for a process that is told to end.
+pub fn remove_own() -> Result<()> {
+    let owner = Some(Owner::current()?);
+    records()?.iter().filter(|record| record.owner == owner).try_for_each(Record::remove)
+}
+
+fn remove_starting_with(prefix: &str, dir: &Path) -> Result<()> {
+    let Ok(entries) = fs::read_dir(dir) else {
+        // No instance of lbd has ever run here.
+        return Ok(());
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix)
+            && let Err(error) = fs::remove_dir_all(entry.path())
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(error).with_context(|| format!("remove {}", entry.path().display()));
+        }
+    }
+    Ok(())
 }
 
 fn kill_all_in(netns: &Netns) -> Result<()> {
