@@ -140,6 +140,7 @@ fn ten_thousand_connections_stay_open_at_once() {
     let pings = open.ping_all();
     assert_eq!(pings.len(), 10_000);
     assert!(pings.iter().all(|ping| ping.result.is_ok() && ping.backend == "b1"));
+    assert_eq!(b1.tcp_retransmits().unwrap().len(), 10_000);
     server.kill().unwrap();
     assert!(open.ping_all().iter().all(|ping| ping.result.is_err()));
 }

@@ -1,5 +1,7 @@
 //! The second act: a backend dies, then lbd dies, both under load.
 
+use std::collections::BTreeMap;
+use std::iter;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -58,37 +60,68 @@ pub(super) fn kill_backend(
     Ok(())
 }
 
-/// Kills lbd (SIGKILL) under load, starts it again, and checks that no packet was lost.
+/// Kills lbd (SIGKILL) under load, starts it again, and checks that no packet was lost; then once
+/// more, to see that new connections are balanced while lbd is dead and after it is back.
+///
+/// New connections are kept out of the first part, so that the connections open then are those of
+/// the load.
 pub(super) fn kill_daemon(lab: &Lab, daemon: &mut Daemon<'_>, report: &mut Report) -> Result<()> {
     println!("\nkill -9 and restart lbd under load:");
-    let before = backend_retransmits(lab)?;
+    let before = open_connections(lab)?;
     let steady = start_load(lab)?;
     steady.wait_for_answers(MESSAGES_BETWEEN, LIMIT)?;
     daemon.kill()?;
     steady.wait_for_answers(MESSAGES_BETWEEN, LIMIT)?;
-    new_connections(lab, None, report)?;
     daemon.run()?;
     steady.wait_for_answers(MESSAGES_BETWEEN, LIMIT)?;
-    new_connections(lab, None, report)?;
+    count_lost_segments(lab, &before, report)?;
     let load = steady.stop()?;
 
     print_losses(&load, "flows", |_| true);
     report.unexpected_all(load.damaged().map(describe).collect());
-    let lost = |after: Retransmits| (after - before).lost_count();
-    // The report of a segment that was sent again needlessly may still be on its way.
-    let none_lost = eventually(ACKNOWLEDGE_LIMIT, "no loss", || {
-        (lost(backend_retransmits(lab).ok()?) == 0).then_some(0)
-    });
-    let from_backends = match none_lost {
-        Ok(none) => none,
-        Err(_) => lost(backend_retransmits(lab)?),
+
+    daemon.kill()?;
+    new_connections(lab, None, report)?;
+    daemon.run()?;
+    new_connections(lab, None, report)
+}
+
+/// Counts what the ends of the load's TCP flows had to send again, while these are still open;
+/// connections that were open `before` the load are none of it.
+fn count_lost_segments(lab: &Lab, before: &[Connections], report: &mut Report) -> Result<()> {
+    let read = || -> Result<Vec<Connections>> {
+        let mut ends = open_connections(lab)?;
+        for (end, before) in ends.iter_mut().zip(before) {
+            end.retain(|connection, _| !before.contains_key(connection));
+        }
+        Ok(ends)
     };
-    let from_client = load.client_retransmits.lost_count();
-    println!("  tcp segments lost: {from_client} to the backends, {from_backends} to the client");
-    if from_client + from_backends > 0 {
-        report.unexpected("tcp segments were lost");
+    let lost = |ends: &[Connections]| -> u64 {
+        ends.iter().flat_map(BTreeMap::values).map(|one| one.lost_count()).sum()
+    };
+    // The report of a segment that was sent again needlessly may still be on its way.
+    eventually(ACKNOWLEDGE_LIMIT, "no loss", || (lost(&read().ok()?) == 0).then_some(())).ok();
+    let ends = read()?;
+    let sum = |figure: fn(&Retransmits) -> u64| -> u64 {
+        ends.iter().flat_map(BTreeMap::values).map(figure).sum()
+    };
+    println!(
+        "  tcp segments: {} sent again by either end, {} of them needlessly, {} lost",
+        sum(|one| one.sent_count),
+        sum(|one| one.needless_count),
+        lost(&ends),
+    );
+    if lost(&ends) > 0 {
+        report.unexpected(format!("{} tcp segments were lost", lost(&ends)));
     }
     Ok(())
+}
+
+type Connections = BTreeMap<String, Retransmits>;
+
+/// The open connections of the client and of each backend.
+fn open_connections(lab: &Lab) -> Result<Vec<Connections>> {
+    iter::once(lab.client()).chain(lab.backends()).map(Host::tcp_retransmits).collect()
 }
 
 fn start_load(lab: &Lab) -> Result<Steady> {
@@ -140,16 +173,6 @@ fn new_connections(lab: &Lab, dead: Option<usize>, report: &mut Report) -> Resul
     }
     println!("  {count} new connections succeeded");
     Ok(())
-}
-
-fn backend_retransmits(lab: &Lab) -> Result<Retransmits> {
-    let mut sum = Retransmits::default();
-    for backend in lab.backends() {
-        let one = backend.tcp_retransmits()?;
-        sum.sent_count += one.sent_count;
-        sum.needless_count += one.needless_count;
-    }
-    Ok(sum)
 }
 
 fn print_losses(load: &SteadyReport, title: &str, of: impl Fn(&FlowReport) -> bool) {

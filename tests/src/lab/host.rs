@@ -1,5 +1,6 @@
 //! A host of the lab: a namespace with addresses, in which things are run and asked for.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::Write as _;
@@ -11,7 +12,7 @@ use serde::Deserialize;
 
 use super::netns::Netns;
 use super::process::Process;
-use super::retransmits::Retransmits;
+use super::retransmits::{self, Retransmits};
 
 /// A hardware address; prints as `02:00:00:00:00:01`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,9 +134,12 @@ impl Host {
         self.change_vips("del", vips)
     }
 
-    /// The TCP segments this host has sent more than once since it exists.
-    pub fn tcp_retransmits(&self) -> Result<Retransmits> {
-        self.enter(Retransmits::read_here)?
+    /// The TCP segments sent more than once, by the connections of this host that are open now:
+    /// the key is `LOCAL:PORT PEER:PORT`.
+    pub fn tcp_retransmits(&self) -> Result<BTreeMap<String, Retransmits>> {
+        let words = ["ss", "--tcp", "--info", "--oneline", "--no-header", "--numeric"];
+        let output = self.run(&[&words[..], &["state", "established"]].concat())?;
+        Ok(retransmits::parse(&String::from_utf8_lossy(&output.stdout)))
     }
 
     fn change_vips(&self, verb: &str, vips: &[IpAddr]) -> Result<()> {

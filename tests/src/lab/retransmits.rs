@@ -1,11 +1,12 @@
 //! TCP segments that a host sent more than once: what packet loss looks like from TCP.
+//!
+//! Read from the open connections, not from the host's counters: those also have what happens
+//! while a connection opens or closes, which is sent again on a busy machine without any loss, and
+//! reported by nobody as needless.
 
-use std::fs;
-use std::ops::Sub;
+use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
-
-/// Counters of one network namespace, or the difference of two readings.
+/// Counters of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retransmits {
     /// Segments sent again.
@@ -16,43 +17,47 @@ pub struct Retransmits {
 }
 
 impl Retransmits {
-    /// The counters of the calling thread's network namespace.
-    ///
-    /// Not read from `/proc/net`, which is that of the process's main thread.
-    pub fn read_here() -> Result<Self> {
-        Ok(Self {
-            sent_count: counter("snmp", "Tcp:", "RetransSegs")?,
-            needless_count: counter("netstat", "TcpExt:", "TCPDSACKRecv")?,
-        })
-    }
-
     /// Segments that were sent again because they, or the answer to them, were lost.
     pub fn lost_count(self) -> u64 {
         self.sent_count.saturating_sub(self.needless_count)
     }
 }
 
-impl Sub for Retransmits {
-    type Output = Self;
-
-    fn sub(self, earlier: Self) -> Self {
-        Self {
-            sent_count: self.sent_count.saturating_sub(earlier.sent_count),
-            needless_count: self.needless_count.saturating_sub(earlier.needless_count),
-        }
-    }
+/// Reads what `ss --tcp --info --oneline --no-header state established` says, a connection a
+/// line; the key is the local address and port, a space, and the peer's.
+pub(super) fn parse(text: &str) -> BTreeMap<String, Retransmits> {
+    text.lines().filter_map(parse_line).collect()
 }
 
-/// A counter of a file that has a line of names and a line of values for each group.
-fn counter(file: &str, group: &str, wanted: &str) -> Result<u64> {
-    let path = format!("/proc/thread-self/net/{file}");
-    let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let mut rows = text.lines().filter_map(|line| line.strip_prefix(group));
-    let (names, values) = (rows.next().unwrap_or(""), rows.next().unwrap_or(""));
-    names
-        .split_whitespace()
-        .zip(values.split_whitespace())
-        .find(|(name, _)| *name == wanted)
-        .and_then(|(_, value)| value.parse().ok())
-        .with_context(|| format!("no {wanted} in {path}"))
+/// `retrans:NOW/TOTAL` and `dsack_dups:COUNT` are there only if they are not 0.
+fn parse_line(line: &str) -> Option<(String, Retransmits)> {
+    // What waits to be read and to be acknowledged comes first.
+    let mut addresses = line.split_whitespace().skip(2);
+    let key = format!("{} {}", addresses.next()?, addresses.next()?);
+    let word = |name: &str| line.split_whitespace().find_map(|word| word.strip_prefix(name));
+    let total = word("retrans:").and_then(|counts| counts.split_once('/')?.1.parse().ok());
+    let needless = word("dsack_dups:").and_then(|count| count.parse().ok());
+    let (sent_count, needless_count) = (total.unwrap_or(0), needless.unwrap_or(0));
+    Some((key, Retransmits { sent_count, needless_count }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_read_by_connection() {
+        let text = "0 0 10.2.0.11:80 10.1.0.2:4000 cubic rto:204 bytes_sent:30 lastsnd:4\n\
+                    0 5 10.2.0.11:80 10.1.0.2:4001 cubic bytes_retrans:16 retrans:0/2 dsack_dups:1\n\
+                    0 0 [fd02::11]:80 [fd01::2]:4002 cubic retrans:1/3\n";
+        let read = parse(text);
+        let lost: Vec<_> = read.iter().map(|(key, one)| (key.as_str(), one.lost_count())).collect();
+        let expected = [
+            ("10.2.0.11:80 10.1.0.2:4000", 0),
+            ("10.2.0.11:80 10.1.0.2:4001", 1),
+            ("[fd02::11]:80 [fd01::2]:4002", 3),
+        ];
+        assert_eq!(lost, expected);
+        assert!(parse("").is_empty());
+    }
 }

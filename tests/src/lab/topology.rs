@@ -43,10 +43,12 @@ const SYSCTLS_ROUTER: [(&str, &str); 5] = [
     ("ipv4/conf/default/send_redirects", "0"),
 ];
 
-/// For the hosts at the ends: a wide range of ports (not on the router, which would
-/// share the range with NAT), and ARP that neither answers for a VIP on `lo` nor announces it.
-const SYSCTLS_END: [(&str, &str); 5] = [
+/// For the hosts at the ends: a wide range of ports (not on the router, which would share the
+/// range with NAT), no segments sent again on mere suspicion (tail loss probes, which a busy machine
+/// provokes all the time), and ARP that neither answers for a VIP on `lo` nor announces it.
+const SYSCTLS_END: [(&str, &str); 6] = [
     ("ipv4/ip_local_port_range", "1024 65535"),
+    ("ipv4/tcp_early_retrans", "0"),
     ("ipv4/conf/all/arp_ignore", "1"),
     ("ipv4/conf/default/arp_ignore", "1"),
     ("ipv4/conf/all/arp_announce", "2"),

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::socket::{raise_open_file_limit, runtime, source};
 use super::tally::Failure;
-use crate::lab::{Host, Retransmits};
+use crate::lab::Host;
 use crate::wait::eventually;
 use flow::{Flow, Shared};
 
@@ -88,8 +88,6 @@ impl FlowReport {
 pub struct SteadyReport {
     /// Flow by flow.
     pub flows: Vec<FlowReport>,
-    /// What the client's host had to send again meanwhile, whatever the flow.
-    pub client_retransmits: Retransmits,
 }
 
 impl SteadyReport {
@@ -124,7 +122,9 @@ impl Steady {
         });
         let thread = {
             let (host, plan, shared) = (host.clone(), plan.clone(), Arc::clone(&shared));
-            std::thread::spawn(move || host.enter(|| run(&plan, &shared))?)
+            std::thread::spawn(move || {
+                host.enter(|| runtime()?.block_on(run_flows(&plan, &shared)))?
+            })
         };
         let mut steady = Self { shared, thread: Some(thread) };
         steady.wait_open(plan)?;
@@ -182,14 +182,7 @@ impl Drop for Steady {
     }
 }
 
-fn run(plan: &SteadyPlan, shared: &Arc<Shared>) -> Result<SteadyReport> {
-    let before = Retransmits::read_here()?;
-    let flows = runtime()?.block_on(run_flows(plan, shared))?;
-    let client_retransmits = Retransmits::read_here()? - before;
-    Ok(SteadyReport { flows, client_retransmits })
-}
-
-async fn run_flows(plan: &SteadyPlan, shared: &Arc<Shared>) -> Result<Vec<FlowReport>> {
+async fn run_flows(plan: &SteadyPlan, shared: &Arc<Shared>) -> Result<SteadyReport> {
     let mut running = JoinSet::new();
     for (protocol, target) in &plan.targets {
         for index in 0..plan.flow_count {
@@ -208,5 +201,5 @@ async fn run_flows(plan: &SteadyPlan, shared: &Arc<Shared>) -> Result<Vec<FlowRe
         flows.push(flow.context("a client task")?);
     }
     flows.sort_by_key(|flow| (flow.protocol, flow.target, flow.local));
-    Ok(flows)
+    Ok(SteadyReport { flows })
 }
