@@ -1,1 +1,13 @@
+//! The harness: topologies of network namespaces, real servers and clients, captures.
+//!
+//! What a test usually needs, in the order it needs it: [`lab::Lab::up`] raises the hosts,
+//! [`server::Server::start`] puts a real server on a backend, the functions of [`client`] send
+//! real traffic and tally who answered, [`capture::Capture`] proves what was on the wire, and
+//! [`wait::eventually`] waits for a state instead of sleeping.
 
+pub mod capture;
+pub mod client;
+pub mod demo;
+pub mod lab;
+pub mod server;
+pub mod wait;
