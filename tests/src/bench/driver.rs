@@ -51,6 +51,7 @@ pub struct Lookups {
 
 impl Lookups {
     /// What was counted after `earlier`.
+    #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self { found: self.found - earlier.found, missed: self.missed - earlier.missed }
     }

@@ -140,12 +140,12 @@ mod tests {
     fn the_ratio_is_taken_round_by_round() {
         let ratios = |rounds: &[Round]| {
             let spread = Spread::of(rounds, |round| round.ratio(round.ours_ns));
-            [spread.min, spread.median, spread.max].map(|ratio| (ratio * 100.0).round())
+            [spread.min, spread.median, spread.max].map(|ratio| (ratio * 100.0).round() as i64)
         };
         let odd = [round(120.0, 70.0), round(220.0, 120.0), round(120.0, 120.0)];
-        assert_eq!(ratios(&odd), [50.0, 50.0, 100.0]);
+        assert_eq!(ratios(&odd), [50, 50, 100]);
         let even = [round(120.0, 70.0), round(120.0, 120.0)];
-        assert_eq!(ratios(&even), [50.0, 75.0, 100.0]);
-        assert_eq!(ratios(&[]), [0.0; 3]);
+        assert_eq!(ratios(&even), [50, 75, 100]);
+        assert_eq!(ratios(&[]), [0; 3]);
     }
 }

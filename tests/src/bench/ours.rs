@@ -122,6 +122,7 @@ impl Ours {
     }
 
     /// Writes the ring of a VIP into `map`: backends shifted by `shift`, `mark` in every slot.
+    #[expect(clippy::large_stack_arrays, reason = "256 KiB for a moment, on the main thread")]
     fn add_ring(&mut self, map: &str, number: u32, shift: u32, mark: u32) -> Result<()> {
         let mut table = Box::new(RingTable { slots: [0; RING_SLOTS_MAX as usize] });
         for (index, slot) in (0_u32..).zip(&mut table.slots) {

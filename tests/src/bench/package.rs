@@ -39,13 +39,12 @@ pub struct Sources {
 
 /// The folder everything fetched or compiled goes to, created if it is missing.
 pub fn cache_folder() -> Result<PathBuf> {
-    let base = match std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
-        Some(folder) => PathBuf::from(folder),
-        None => {
-            let home =
-                std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?;
-            PathBuf::from(home).join(".cache")
-        }
+    let chosen = std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty());
+    let base = if let Some(folder) = chosen {
+        PathBuf::from(folder)
+    } else {
+        let home = std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?;
+        PathBuf::from(home).join(".cache")
     };
     let folder = base.join("lb/bench");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
@@ -100,13 +99,13 @@ fn fetch(work: &Path) -> Result<String> {
     };
     command::run(&mut apt(&["-qq", "update"]), "read the suite's package list")?;
     command::run(&mut apt(&["-qq", "download", PACKAGE]), "download the package")?;
-    let package = find(work, |name| name.ends_with(".deb"))?;
+    let package = find(work, "deb")?;
     let mut ask = Command::new("dpkg-deb");
     let version =
         command::read(ask.arg("-f").arg(&package).arg("Version"), "read the package's version")?;
     let tree = work.join("tree");
     command::run(Command::new("dpkg").arg("-x").arg(&package).arg(&tree), "unpack the package")?;
-    let archive = find(&tree.join("usr/src"), |name| name.contains(".tar."))?;
+    let archive = find(&tree.join("usr/src"), "xz")?;
     let out = work.join("out");
     fs::create_dir(&out)?;
     let depth = 1 + FOLDER.split('/').count();
@@ -170,12 +169,13 @@ fn suite_line(sources: &str) -> Result<String> {
     Ok(format!("deb {signed_by}{mirror} {SUITE} main\n"))
 }
 
-fn find(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
+/// The file in `folder` whose name ends so.
+fn find(folder: &Path, extension: &str) -> Result<PathBuf> {
     fs::read_dir(folder)
         .with_context(|| format!("cannot read {}", folder.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(&wanted))
-        .with_context(|| format!("{} does not have the expected file", folder.display()))
+        .find(|path| path.extension().is_some_and(|found| found == extension))
+        .with_context(|| format!("no .{extension} file in {}", folder.display()))
 }
 
 #[cfg(test)]
