@@ -14,8 +14,8 @@ Commands that install or compile are printed to standard error before they run.
 ";
 
 /// Rounds at each flow count by default, and with `--quick`.
-const ROUNDS: u32 = 500;
-const ROUNDS_QUICK: u32 = 100;
+const ROUNDS: u32 = 400;
+const ROUNDS_QUICK: u32 = 80;
 
 /// How the result is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
