@@ -17,8 +17,8 @@
 //! vary more than the two programs differ. Live frames (`BPF_F_TEST_XDP_LIVE_FRAMES`) put the
 //! page pool and the transmit path of a device into the figure.
 //!
-//! **What is checked.** Before timing, one packet of 1,000 flows or more: verdict, next hop, outer header
-//! and checksum, the inner packet unchanged, a known backend. In every batch: the driver's counts
+//! **What is checked.** Before timing, one packet of 1,000 flows or more: verdict, next hop, outer
+//! header and checksum, the inner packet unchanged, a known backend. In every batch: the driver's counts
 //! say that each packet was encapsulated. At the end, the programs' own counters: the rival found
 //! every flow, ours looked none up, and ours with every slot moved found every flow.
 //!
