@@ -11,3 +11,4 @@ pub mod demo;
 pub mod lab;
 pub mod server;
 pub mod wait;
+pub mod bench;
