@@ -8,6 +8,7 @@
 
 pub mod abi;
 pub mod balance;
+pub mod decap;
 pub mod limits;
 pub mod packet;
 pub mod path;

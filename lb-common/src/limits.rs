@@ -48,6 +48,9 @@ pub const NAT_PORT_FIRST: u16 = 1_024;
 /// Last source port that full NAT takes by default.
 pub const NAT_PORT_LAST: u16 = 32_767;
 
+/// Addresses at which one backend ends tunnels. Beyond it `lbd decap` says so and serves the first.
+pub const DECAP_LOCALS_MAX: u32 = 1_024;
+
 /// Bytes of a service or backend name, at most (RFC 1123 label length).
 pub const NAME_BYTES_MAX: usize = 63;
 

@@ -7,9 +7,12 @@ use aya_ebpf::{
 use lb_common::{
     abi::{
         BackendCounters, BackendEntry, FlowEntry, FlowKey, FragmentEntry, FragmentKey, NatEntry,
-        NatReverse, OutcomeCounters, RingTable, VipEntry, VipEvents, VipKey4, VipKey6,
+        NatReverse, OutcomeCounters, RingTable, VipEntry, VipEvents, VipKey4, VipKey6, Words,
     },
-    limits::{BACKEND_ENTRIES, FLOWS_DEFAULT, FRAGMENTS_MAX, VIP_ENTRIES_MAX, VIPS_MAX},
+    decap::DECAP_OUTCOMES,
+    limits::{
+        BACKEND_ENTRIES, DECAP_LOCALS_MAX, FLOWS_DEFAULT, FRAGMENTS_MAX, VIP_ENTRIES_MAX, VIPS_MAX,
+    },
     packet::Ip,
     verdict::OUTCOMES,
 };
@@ -17,6 +20,7 @@ use lb_common::{
 use crate::fib::FibQuery;
 
 const VIP_ENTRIES: usize = VIP_ENTRIES_MAX as usize;
+const DECAP_LOCALS: usize = DECAP_LOCALS_MAX as usize;
 const VIPS: usize = VIPS_MAX as usize;
 const BACKENDS: usize = BACKEND_ENTRIES as usize;
 const FLOWS: usize = FLOWS_DEFAULT as usize;
@@ -84,3 +88,12 @@ pub static FIB_QUERY: PerCpuArray<FibQuery, 1> = PerCpuArray::new();
 /// Fragmented datagrams. Written here; full = the least recently used is forgotten.
 #[btf_map(name = "lb_fragments")]
 pub static FRAGMENT_TABLE: LruHashMap<FragmentKey, FragmentEntry, FRAGMENTS> = LruHashMap::new();
+
+/// Addresses of a backend that tunnels may end at. Written by `lbd decap`.
+#[btf_map(name = "lb_decap_local")]
+pub static DECAP_LOCAL: HashMap<Words, u32, DECAP_LOCALS> = HashMap::new();
+
+/// Packets and bytes per outcome at the tunnel's end. Written here.
+#[btf_map(name = "lb_decap_stat")]
+pub static DECAP_STAT: PerCpuArray<OutcomeCounters, { DECAP_OUTCOMES as usize }> =
+    PerCpuArray::new();

@@ -5,10 +5,10 @@
 //! real traffic and tally who answered, [`capture::Capture`] proves what was on the wire, and
 //! [`wait::eventually`] waits for a state instead of sleeping.
 
+pub mod bench;
 pub mod capture;
 pub mod client;
 pub mod demo;
 pub mod lab;
 pub mod server;
 pub mod wait;
-pub mod bench;

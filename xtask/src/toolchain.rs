@@ -96,7 +96,8 @@ impl Toolchain {
         if let Some(path) = longer_path() {
             command.env("PATH", path);
         }
-        let mut flags = vec!["-Cdebuginfo=2", "-Clink-arg=--btf"];
+        // The environment replaces the flags of lb-ebpf/.cargo/config.toml: these are the same.
+        let mut flags = vec!["-Cdebuginfo=2", "-Clink-arg=--btf", "-Ctarget-cpu=v3"];
         flags.extend(lints);
         command
             .current_dir(manifest_dir)

@@ -1,5 +1,6 @@
 //! Program entry points.
 
+mod decap;
 mod forward;
 mod pass;
 mod stages;

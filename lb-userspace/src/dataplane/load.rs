@@ -231,7 +231,7 @@ fn create_agents(pins: &Pins, spec: &MapSpec) -> Result<()> {
 }
 
 /// Kernels before 5.11 charge maps to this limit. Failure shows when a map is created.
-fn raise_memlock() {
+pub(super) fn raise_memlock() {
     let unlimited = Rlimit { current: None, maximum: None };
     if let Err(error) = setrlimit(Resource::Memlock, unlimited) {
         tracing::debug!(%error, "the limit of locked memory stays as it is");

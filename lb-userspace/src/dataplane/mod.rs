@@ -9,6 +9,7 @@ mod apply;
 mod attach;
 mod bulk;
 mod convert;
+pub mod decap;
 mod decode;
 mod error;
 mod features;

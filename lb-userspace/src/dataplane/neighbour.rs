@@ -136,9 +136,7 @@ fn reach_of(route: &Route, link: Option<&Link>, neighbour: Option<&Neighbour>) -
     let source = link.and_then(|link| link.mac);
     Reach {
         next_hop: match (source, destination) {
-            (Some(source), Some(destination)) => {
-                NextHop { ifindex: route.ifindex, destination, source }
-            }
+            (Some(source), Some(destination)) => NextHop::new(route.ifindex, destination, source),
             _ => NextHop::default(),
         },
         on_link: route.gateway.is_none(),
@@ -180,7 +178,7 @@ mod tests {
         let route = Route { ifindex: 7, gateway: None, source: None, mtu: 0 };
         let hop = |state| reach_of(&route, Some(&link()), Some(&neighbour(state))).next_hop;
         for state in [NeighbourState::Reachable, NeighbourState::Stale, NeighbourState::Permanent] {
-            assert_eq!(hop(state), NextHop { ifindex: 7, destination: [9; 6], source: MAC });
+            assert_eq!(hop(state), NextHop::new(7, [9; 6], MAC));
         }
         for state in [NeighbourState::Failed, NeighbourState::Incomplete, NeighbourState::None] {
             assert_eq!(hop(state), NextHop::default());

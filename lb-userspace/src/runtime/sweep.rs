@@ -64,5 +64,5 @@ fn flow_slot(key: &FlowKey, vip: &VipEntry, seed: u64) -> u32 {
     let has_affinity = vip.flags & VIP_FLAG_AFFINITY != 0;
     let (source, destination) =
         if has_affinity { (0, 0) } else { (key.source_port, key.destination_port) };
-    slot_of(hash::flow(seed, is_ipv4, key.source, source, destination), vip.ring_slots)
+    slot_of(hash::flow(seed, is_ipv4, &key.source, source, destination), vip.ring_slots)
 }

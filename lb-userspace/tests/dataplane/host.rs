@@ -145,7 +145,7 @@ pub(crate) fn backend(index: u32, generation: u32, ifindex: u32) -> BackendEntry
         mode: Mode::L2Dsr as u8,
         is_ipv4: 1,
         address: mapped(address),
-        next_hop: NextHop { ifindex, destination: [2, 0, 0, 0, 9, 9], source: [2, 0, 0, 0, 9, 1] },
+        next_hop: NextHop::new(ifindex, [2, 0, 0, 0, 9, 9], [2, 0, 0, 0, 9, 1]),
         port: 80_u16.to_be(),
         mtu: 1500,
         ..BackendEntry::default()

@@ -32,8 +32,8 @@ fn neighbours_are_resolved_on_both_families_without_traffic() {
     assert_eq!(reach.len(), 2, "there is no route to the third");
     for address in ["10.9.0.2", "fd09::2"] {
         let reach = reach[&address.parse::<IpAddr>().unwrap()];
-        assert_eq!(reach.next_hop.destination, peer_mac);
-        assert_eq!(reach.next_hop.source, own_mac);
+        assert_eq!(reach.next_hop.destination(), peer_mac);
+        assert_eq!(reach.next_hop.source(), own_mac);
         assert!(reach.on_link);
         assert_eq!(reach.mtu, 1500);
         assert!(reach.source.is_some());
@@ -52,7 +52,7 @@ fn a_gateway_is_the_next_hop_and_its_route_may_lower_the_mtu() {
         let reach = neighbours.reach(&wanted).unwrap();
         reach.values().next().filter(|reach| reach.next_hop.ifindex != 0).copied()
     });
-    assert_eq!(reach.next_hop.destination, peer_mac);
+    assert_eq!(reach.next_hop.destination(), peer_mac);
     assert!(!reach.on_link);
     assert_eq!(reach.mtu, 1400);
     assert_eq!(reach.source, Some("10.9.0.1".parse().unwrap()));

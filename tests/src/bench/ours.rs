@@ -153,7 +153,7 @@ fn backend(vip: u32, number: u32) -> BackendEntry {
         pad: 0,
         address: address(after(BACKEND, number)),
         source: address(TUNNEL_SOURCE),
-        next_hop: NextHop { ifindex: LOOPBACK, destination: ROUTER_MAC, source: OWN_MAC },
+        next_hop: NextHop::new(LOOPBACK, ROUTER_MAC, OWN_MAC),
         port: VIP_PORT.to_be(),
         mtu: 1500,
         vip,

@@ -125,8 +125,8 @@ fn resource(
         }),
         next_hop: (entry.next_hop.ifindex != 0).then(|| BackendNextHop {
             interface: view.interface_name(entry.next_hop.ifindex),
-            mac: mac(entry.next_hop.destination),
-            source_mac: mac(entry.next_hop.source),
+            mac: mac(entry.next_hop.destination()),
+            source_mac: mac(entry.next_hop.source()),
         }),
         mtu_bytes: entry.mtu,
         packets: traffic.packets,
