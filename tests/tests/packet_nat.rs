@@ -350,8 +350,10 @@ fn refusals_have_names() {
                 .drops(syn(), Delta::outcome(Outcome::DropNoBackend)),
             Row::new(format!("{name}: hop limit used up"), opened(f, tcp(f))).drops(
                 to_vip(f).tcp(CLIENT_PORT, VIP_PORT).hop_limit(1),
-                Delta::outcome(Outcome::DropTtlExpired).event(Event::TrackedHit),
+                Delta::outcome(Outcome::DropTtlExpired),
             ),
+            Row::new(format!("{name}: hop limit used up: nothing is opened"), service(f))
+                .drops(syn().hop_limit(1), Delta::outcome(Outcome::DropTtlExpired)),
             Row::new(format!("{name}: hop limit of a reply used up"), opened(f, tcp(f)))
                 .drops(
                     from_backend(f).tcp(TARGET_PORT, NAT_PORT).hop_limit(1),

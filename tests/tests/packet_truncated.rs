@@ -3,12 +3,10 @@
 
 use lb_common::abi::Mode;
 use lb_tests::packet::{
-    BACKEND_SIDE, CLIENT_PORT, CLIENT_SIDE, FAMILIES, Family, Flow, Frame, Kernel, NAT_PORT, Shape,
-    State, V4, V6, VIP_PORT, Verdict, describe, ip, moved, nat_flow, nat_reply, packets_counted,
+    BACKEND_SIDE, CLIENT_PORT, CLIENT_SIDE, FAMILIES, Family, Flow, Frame, Machine, NAT_PORT,
+    State, V4, V6, VIP_PORT, Verdict, describe, ip, moved, nat_flow, nat_reply, on_each_machine,
+    packets_counted,
 };
-
-/// The kernel runs nothing shorter than an Ethernet header (`bpf_prog_test_run_xdp`).
-const SHORTEST: usize = 14;
 
 fn to_vip(family: Family) -> Frame {
     ip(family.client(), family.vip())
@@ -73,34 +71,35 @@ fn state(f: Family, mode: Mode, outer: Family) -> State {
 
 #[test]
 fn every_packet_cut_at_every_length_counts_once() {
-    let mut kernel = Kernel::load(&Shape::default()).unwrap();
-    kernel.enter().unwrap();
-    let mut rows = 0;
-    for f in FAMILIES {
-        for (mode, outer) in [
-            (Mode::L2Dsr, f),
-            (Mode::Tunnel, V4),
-            (Mode::Tunnel, V6),
-            (Mode::Nat, f),
-            (Mode::Dnat, f),
-        ] {
-            kernel.set(&state(f, mode, outer)).unwrap();
+    on_each_machine(|place, machine| {
+        let mut rows = 0;
+        for (f, mode, outer) in FAMILIES.into_iter().flat_map(|f| {
+            [
+                (f, Mode::L2Dsr, f),
+                (f, Mode::Tunnel, V4),
+                (f, Mode::Tunnel, V6),
+                (f, Mode::Nat, f),
+                (f, Mode::Dnat, f),
+            ]
+        }) {
+            machine.set(&state(f, mode, outer)).unwrap();
             for (name, frame) in frames(f) {
-                rows += cut(&mut kernel, &format!("{} {} {name}", f.name(), mode.name()), &frame);
+                rows +=
+                    cut(machine, &format!("{place} {} {} {name}", f.name(), mode.name()), &frame);
             }
         }
-    }
-    println!("{rows} rows");
+        println!("{rows} rows {place}");
+    });
 }
 
 /// Runs every prefix of a frame; returns how many.
-fn cut(kernel: &mut Kernel, name: &str, frame: &Frame) -> usize {
+fn cut(machine: &mut dyn Machine, name: &str, frame: &Frame) -> usize {
     let whole = frame.bytes();
     let ifindex = if name.contains("reply") { BACKEND_SIDE } else { CLIENT_SIDE };
-    let mut before = kernel.counters().unwrap();
-    for length in SHORTEST..=whole.len() {
-        let ran = kernel.run(&whole[..length], ifindex).unwrap();
-        let after = kernel.counters().unwrap();
+    let mut before = machine.counters().unwrap();
+    for length in machine.shortest_bytes()..=whole.len() {
+        let ran = machine.run(&whole[..length], ifindex).unwrap();
+        let after = machine.counters().unwrap();
         let moves = moved(&before, &after);
         before = after;
         let context = || {
@@ -123,5 +122,5 @@ fn cut(kernel: &mut Kernel, name: &str, frame: &Frame) -> usize {
             assert_eq!(ran.frame, whole[..length], "{}", context());
         }
     }
-    whole.len() + 1 - SHORTEST
+    whole.len() + 1 - machine.shortest_bytes()
 }

@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use lb_common::verdict::{Event, Outcome};
+use lb_common::{
+    abi::VipEvents,
+    verdict::{Event, Outcome},
+};
+
+use super::memory::event_name;
 
 /// Every counter that is not zero, by name: `backend[1].packets`, `outcome[pass_not_vip].bytes`,
 /// `vip[0].flows_opened`.
@@ -51,15 +56,7 @@ impl Delta {
     /// Besides, this event of VIP 0 is counted.
     #[must_use]
     pub fn event(self, event: Event) -> Self {
-        let name = match event {
-            Event::TrackedHit => "tracked_hits",
-            Event::MissPrevious => "misses_previous",
-            Event::MissCurrent => "misses_current",
-            Event::FlowOpened => "flows_opened",
-            Event::IcmpRouted => "icmp_routed",
-            Event::FragmentLearnt => "fragments_learnt",
-        };
-        self.moves(format!("vip[0].{name}"), Amount::One)
+        self.moves(format!("vip[0].{}", event_name(event)), Amount::One)
     }
 
     /// The change in figures, for a frame of this length.
@@ -76,6 +73,16 @@ impl Delta {
         self
     }
 }
+
+/// Every event, and where it is counted.
+pub(super) const EVENTS: [(Event, fn(&VipEvents) -> u64); 6] = [
+    (Event::TrackedHit, |events| events.tracked_hits),
+    (Event::MissPrevious, |events| events.misses_previous),
+    (Event::MissCurrent, |events| events.misses_current),
+    (Event::FlowOpened, |events| events.flows_opened),
+    (Event::IcmpRouted, |events| events.icmp_routed),
+    (Event::FragmentLearnt, |events| events.fragments_learnt),
+];
 
 /// What moved between two readings.
 pub fn moved(before: &Counters, after: &Counters) -> Counters {

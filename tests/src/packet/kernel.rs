@@ -18,7 +18,9 @@ use lb_common::{
 };
 
 use super::{
-    delta::Counters,
+    delta::{Counters, EVENTS},
+    machine::Machine,
+    memory::event_name,
     stage::{
         BACKEND_SIDE, CLIENT_MAC, CLIENT_SIDE, EGRESS_MAC, FAMILIES, GATEWAY_MAC, NAT_PORT,
         ROUTER_MAC, backend_mac,
@@ -122,84 +124,8 @@ impl Kernel {
             .context("enter the namespace")
     }
 
-    /// Makes the maps hold `state` and nothing else. Counters go on counting.
-    pub fn set(&mut self, state: &State) -> Result<()> {
-        self.set_vips(state)?;
-        let mut backends: Array<_, BackendEntry> = self.map("lb_backends")?;
-        for index in 0..BACKENDS {
-            let entry = state.backends.get(&index).copied().unwrap_or_default();
-            backends.set(index, entry, 0)?;
-        }
-        for (table, wanted) in [("lb_rings", &state.rings), ("lb_previous", &state.previous)] {
-            let maps: ArrayOfMaps<_, Array<MapData, RingTable>> = self.map(table)?;
-            for vip in 0..VIPS - 1 {
-                let mut ring = Box::new(RingTable { slots: [0; RING_SLOTS_MAX as usize] });
-                let slots = wanted.get(&vip).map_or(&[][..], Vec::as_slice);
-                ring.slots[..slots.len()].copy_from_slice(slots);
-                maps.get(&vip, 0)?.set(0, ring.as_ref(), 0)?;
-            }
-        }
-        self.set_stored(&state.stored)
-    }
-
-    /// Every entry of the flow, NAT and fragment tables.
-    pub fn stored(&mut self) -> Result<Vec<Stored>> {
-        let mut all = Vec::new();
-        all.extend(self.entries("lb_flows_syn")?.into_iter().map(|(k, v)| Stored::Syn(k, v)));
-        all.extend(self.entries("lb_flows_miss")?.into_iter().map(|(k, v)| Stored::Miss(k, v)));
-        all.extend(self.entries("lb_nat")?.into_iter().map(|(k, v)| Stored::Nat(k, v)));
-        let reverse = self.entries("lb_nat_reverse")?;
-        all.extend(reverse.into_iter().map(|(k, v)| Stored::NatReverse(k, v)));
-        all.extend(self.entries("lb_fragments")?.into_iter().map(|(k, v)| Stored::Fragment(k, v)));
-        Ok(all)
-    }
-
-    /// Every counter that is not zero.
-    pub fn counters(&mut self) -> Result<Counters> {
-        let mut all = Counters::new();
-        let mut note = |name: String, value: u64| {
-            if value != 0 {
-                all.insert(name, value);
-            }
-        };
-        let backends: PerCpuArray<_, BackendCounters> = self.map("lb_backend_stat")?;
-        for index in 0..BACKENDS {
-            let cpus = backends.get(&index, 0)?;
-            let sum = |field: fn(&BackendCounters) -> u64| cpus.iter().map(field).sum();
-            note(format!("backend[{index}].packets"), sum(|c| c.packets));
-            note(format!("backend[{index}].bytes"), sum(|c| c.bytes));
-            note(format!("backend[{index}].reply_packets"), sum(|c| c.reply_packets));
-            note(format!("backend[{index}].reply_bytes"), sum(|c| c.reply_bytes));
-        }
-        let outcomes: PerCpuArray<_, OutcomeCounters> = self.map("lb_outcomes")?;
-        for outcome in Outcome::ALL {
-            let cpus = outcomes.get(&(*outcome as u32), 0)?;
-            let sum = |field: fn(&OutcomeCounters) -> u64| cpus.iter().map(field).sum();
-            note(format!("outcome[{}].packets", outcome.name()), sum(|c| c.packets));
-            note(format!("outcome[{}].bytes", outcome.name()), sum(|c| c.bytes));
-        }
-        let events: PerCpuArray<_, VipEvents> = self.map("lb_vip_events")?;
-        for index in 0..VIPS {
-            let cpus = events.get(&index, 0)?;
-            let sum = |field: fn(&VipEvents) -> u64| cpus.iter().map(field).sum();
-            note(format!("vip[{index}].tracked_hits"), sum(|c| c.tracked_hits));
-            note(format!("vip[{index}].misses_previous"), sum(|c| c.misses_previous));
-            note(format!("vip[{index}].misses_current"), sum(|c| c.misses_current));
-            note(format!("vip[{index}].flows_opened"), sum(|c| c.flows_opened));
-            note(format!("vip[{index}].icmp_routed"), sum(|c| c.icmp_routed));
-            note(format!("vip[{index}].fragments_learnt"), sum(|c| c.fragments_learnt));
-        }
-        Ok(all)
-    }
-
-    /// Runs one frame that arrives at `ifindex`.
-    pub fn run(&mut self, frame: &[u8], ifindex: u32) -> Result<Ran> {
-        let context = context(0, frame.len(), ifindex);
-        self.test_run(frame, &context).map(|(ran, _)| ran)
-    }
-
-    /// Runs one frame as a trace: nothing may change but the record.
-    pub fn trace(&mut self, frame: &[u8], ifindex: u32) -> Result<(Ran, TraceRecord)> {
+    /// Runs one frame as a trace: nothing may change but the record in front of it.
+    pub fn record(&mut self, frame: &[u8], ifindex: u32) -> Result<(Ran, TraceRecord)> {
         let mut data = COOKIE.to_ne_bytes().to_vec();
         data.resize(TRACE_BYTES, 0);
         data.extend(frame);
@@ -305,6 +231,86 @@ impl Kernel {
         let map =
             self.ebpf.map_mut(name).with_context(|| format!("map {name} is in the object"))?;
         M::try_from(map).with_context(|| format!("map {name} has another shape"))
+    }
+}
+
+impl Machine for Kernel {
+    fn shortest_bytes(&self) -> usize {
+        // The kernel runs nothing shorter than an Ethernet header (`bpf_prog_test_run_xdp`).
+        14
+    }
+
+    fn set(&mut self, state: &State) -> Result<()> {
+        self.set_vips(state)?;
+        let mut backends: Array<_, BackendEntry> = self.map("lb_backends")?;
+        for index in 0..BACKENDS {
+            let entry = state.backends.get(&index).copied().unwrap_or_default();
+            backends.set(index, entry, 0)?;
+        }
+        for (table, wanted) in [("lb_rings", &state.rings), ("lb_previous", &state.previous)] {
+            let maps: ArrayOfMaps<_, Array<MapData, RingTable>> = self.map(table)?;
+            for vip in 0..VIPS - 1 {
+                let mut ring = Box::new(RingTable { slots: [0; RING_SLOTS_MAX as usize] });
+                let slots = wanted.get(&vip).map_or(&[][..], Vec::as_slice);
+                ring.slots[..slots.len()].copy_from_slice(slots);
+                maps.get(&vip, 0)?.set(0, ring.as_ref(), 0)?;
+            }
+        }
+        self.set_stored(&state.stored)
+    }
+
+    fn stored(&mut self) -> Result<Vec<Stored>> {
+        let mut all = Vec::new();
+        all.extend(self.entries("lb_flows_syn")?.into_iter().map(|(k, v)| Stored::Syn(k, v)));
+        all.extend(self.entries("lb_flows_miss")?.into_iter().map(|(k, v)| Stored::Miss(k, v)));
+        all.extend(self.entries("lb_nat")?.into_iter().map(|(k, v)| Stored::Nat(k, v)));
+        let reverse = self.entries("lb_nat_reverse")?;
+        all.extend(reverse.into_iter().map(|(k, v)| Stored::NatReverse(k, v)));
+        all.extend(self.entries("lb_fragments")?.into_iter().map(|(k, v)| Stored::Fragment(k, v)));
+        Ok(all)
+    }
+
+    fn counters(&mut self) -> Result<Counters> {
+        let mut all = Counters::new();
+        let mut note = |name: String, value: u64| {
+            if value != 0 {
+                all.insert(name, value);
+            }
+        };
+        let backends: PerCpuArray<_, BackendCounters> = self.map("lb_backend_stat")?;
+        for index in 0..BACKENDS {
+            let cpus = backends.get(&index, 0)?;
+            let sum = |field: fn(&BackendCounters) -> u64| cpus.iter().map(field).sum();
+            note(format!("backend[{index}].packets"), sum(|c| c.packets));
+            note(format!("backend[{index}].bytes"), sum(|c| c.bytes));
+            note(format!("backend[{index}].reply_packets"), sum(|c| c.reply_packets));
+            note(format!("backend[{index}].reply_bytes"), sum(|c| c.reply_bytes));
+        }
+        let outcomes: PerCpuArray<_, OutcomeCounters> = self.map("lb_outcomes")?;
+        for outcome in Outcome::ALL {
+            let cpus = outcomes.get(&(*outcome as u32), 0)?;
+            let sum = |field: fn(&OutcomeCounters) -> u64| cpus.iter().map(field).sum();
+            note(format!("outcome[{}].packets", outcome.name()), sum(|c| c.packets));
+            note(format!("outcome[{}].bytes", outcome.name()), sum(|c| c.bytes));
+        }
+        let events: PerCpuArray<_, VipEvents> = self.map("lb_vip_events")?;
+        for index in 0..VIPS {
+            let cpus = events.get(&index, 0)?;
+            for (event, field) in EVENTS {
+                let name = format!("vip[{index}].{}", event_name(event));
+                note(name, cpus.iter().map(field).sum());
+            }
+        }
+        Ok(all)
+    }
+
+    fn run(&mut self, frame: &[u8], ifindex: u32) -> Result<Ran> {
+        let context = context(0, frame.len(), ifindex);
+        self.test_run(frame, &context).map(|(ran, _)| ran)
+    }
+
+    fn trace(&mut self, frame: &[u8], ifindex: u32) -> Result<Option<Ran>> {
+        self.record(frame, ifindex).map(|(ran, _)| Some(ran))
     }
 }
 

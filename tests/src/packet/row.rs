@@ -13,6 +13,8 @@ use super::{
     check::differences,
     delta::{Delta, compare, moved},
     kernel::{Kernel, Ran, Shape, Verdict},
+    machine::Machine,
+    memory::Memory,
     stage::CLIENT_SIDE,
     state::State,
     stored::Stored,
@@ -129,38 +131,56 @@ impl Row {
 ///
 /// If a row fails; the message names each of them and what was not as it should be.
 pub fn run(rows: &[Row]) {
-    // Loading takes a second: once a process. A failed row leaves the program as good as before.
-    static KERNEL: OnceLock<Mutex<Kernel>> = OnceLock::new();
-    let load = || Mutex::new(Kernel::load(&Shape::default()).expect("the program loads"));
-    let mut kernel = KERNEL.get_or_init(load).lock().unwrap_or_else(PoisonError::into_inner);
-    run_on(&mut kernel, rows);
+    on_each_machine(|place, machine| run_on(machine, place, rows));
+    println!("{} rows", rows.len());
 }
 
-/// Runs a table on a program that is loaded already.
+/// Runs a test in memory, then in the kernel; the test gets the name of the place.
 ///
 /// # Panics
 ///
-/// As [`run`].
-pub fn run_on(kernel: &mut Kernel, rows: &[Row]) {
+/// If the program does not load, and whenever the test does.
+pub fn on_each_machine(mut test: impl FnMut(&str, &mut dyn Machine)) {
+    let shape = Shape::default();
+    test("in memory", &mut Memory::new(&shape));
+    // Loading takes a while: once a process, even if it fails. A failed row leaves the program as
+    // good as before.
+    static KERNEL: OnceLock<Mutex<Result<Kernel>>> = OnceLock::new();
+    let kernel = KERNEL.get_or_init(|| Mutex::new(Kernel::load(&shape)));
+    let mut kernel = kernel.lock().unwrap_or_else(PoisonError::into_inner);
+    let kernel = match kernel.as_mut() {
+        Ok(kernel) => kernel,
+        Err(error) => panic!("the program does not load: {}", tail(&format!("{error:?}"))),
+    };
     kernel.enter().expect("the namespace of the stage");
+    test("in the kernel", kernel);
+}
+
+/// The end of a verifier's log, which says what is wrong.
+fn tail(text: &str) -> &str {
+    const SHOWN: usize = 4_000;
+    let from = text.len().saturating_sub(SHOWN);
+    text.get(from..).unwrap_or(text)
+}
+
+fn run_on(machine: &mut dyn Machine, place: &str, rows: &[Row]) {
     let mut report = String::new();
     let mut failed = 0;
     for row in rows {
-        let wrong = run_row(kernel, row).unwrap_or_else(|error| format!("    {error:#}\n"));
+        let wrong = run_row(machine, row).unwrap_or_else(|error| format!("    {error:#}\n"));
         if !wrong.is_empty() {
             failed += 1;
             writeln!(report, "\n* {}\n{}", row.description, wrong.trim_end()).expect("to a string");
         }
     }
-    println!("{} rows", rows.len());
-    assert!(failed == 0, "{failed} of {} rows failed:\n{report}", rows.len());
+    assert!(failed == 0, "{place}, {failed} of {} rows failed:\n{report}", rows.len());
 }
 
-fn run_row(kernel: &mut Kernel, row: &Row) -> Result<String> {
-    kernel.set(&row.state)?;
+fn run_row(machine: &mut dyn Machine, row: &Row) -> Result<String> {
+    machine.set(&row.state)?;
     let mut wrong = String::new();
     for (index, step) in row.steps.iter().enumerate() {
-        let text = run_step(kernel, step)?;
+        let text = run_step(machine, step)?;
         if !text.is_empty() {
             if row.steps.len() > 1 {
                 writeln!(wrong, "    packet {} of {}:", index + 1, row.steps.len())?;
@@ -171,28 +191,30 @@ fn run_row(kernel: &mut Kernel, row: &Row) -> Result<String> {
     Ok(wrong)
 }
 
-fn run_step(kernel: &mut Kernel, step: &Step) -> Result<String> {
+fn run_step(machine: &mut dyn Machine, step: &Step) -> Result<String> {
     let frame = step.input.bytes();
     let mut wrong = String::new();
-    let (counters, stored) = (kernel.counters()?, lines(&kernel.stored()?));
+    let (counters, stored) = (machine.counters()?, lines(&machine.stored()?));
 
-    let (traced, record) = kernel.trace(&frame, step.ifindex).context("trace")?;
-    let traced_moves = moved(&counters, &kernel.counters()?);
+    let traced = machine.trace(&frame, step.ifindex).context("trace")?;
+    let traced_moves = moved(&counters, &machine.counters()?);
     if !traced_moves.is_empty() {
         writeln!(wrong, "    the trace moved counters: {traced_moves:?}")?;
     }
-    compare_tables(&mut wrong, "after the trace ", &stored, &lines(&kernel.stored()?))?;
+    compare_tables(&mut wrong, "after the trace ", &stored, &lines(&machine.stored()?))?;
 
-    let ran = kernel.run(&frame, step.ifindex).context("run")?;
+    let ran = machine.run(&frame, step.ifindex).context("run")?;
     if ran.verdict != step.verdict {
         writeln!(wrong, "    verdict: expected {:?}, was {:?}", step.verdict, ran.verdict)?;
     }
     wrong.push_str(&compare_output(step, &frame, &ran));
-    if ran.verdict != traced.verdict || ran.frame != traced.frame {
-        writeln!(wrong, "    the trace showed otherwise: {:?}, {record:?}", traced.verdict)?;
+    if let Some(traced) = traced
+        && (ran.verdict != traced.verdict || ran.frame != traced.frame)
+    {
+        writeln!(wrong, "    the trace showed otherwise: {:?}", traced.verdict)?;
         wrong.push_str(&differences(&ran.frame, &traced.frame));
     }
-    let moves = moved(&counters, &kernel.counters()?);
+    let moves = moved(&counters, &machine.counters()?);
     wrong.push_str(&compare(&step.delta.figures(frame.len()), &moves));
 
     let mut expected = stored;
@@ -200,7 +222,7 @@ fn run_step(kernel: &mut Kernel, step: &Step) -> Result<String> {
         expected.remove(&entry.to_string());
     }
     expected.extend(step.stores.iter().map(ToString::to_string));
-    compare_tables(&mut wrong, "", &expected, &lines(&kernel.stored()?))?;
+    compare_tables(&mut wrong, "", &expected, &lines(&machine.stored()?))?;
     Ok(wrong)
 }
 

@@ -156,11 +156,7 @@ impl State {
             pad: 0,
             address: words(family.backend(number)),
             source: words(source),
-            next_hop: NextHop {
-                ifindex: BACKEND_SIDE,
-                destination: backend_mac(number),
-                source: EGRESS_MAC,
-            },
+            next_hop: NextHop::new(BACKEND_SIDE, backend_mac(number), EGRESS_MAC),
             port: VIP_PORT.to_be(),
             mtu: 1500,
             vip: 0,

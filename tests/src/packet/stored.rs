@@ -119,8 +119,8 @@ impl Stored {
     /// The same entry, last seen just now.
     #[must_use]
     pub fn fresh(mut self) -> Self {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let time_ns = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+        // A second ago: the program's coarse clock lags a tick behind.
+        let time_ns = monotonic_ns() - 1_000_000_000;
         match &mut self {
             Self::Syn(_, entry) | Self::Miss(_, entry) => entry.last_seen_ns = time_ns,
             Self::Nat(_, entry) => entry.last_seen_ns = time_ns,
@@ -171,6 +171,12 @@ impl Display for Stored {
     }
 }
 
+/// The kernel's monotonic clock, nanoseconds.
+pub(super) fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
 /// The address that the words of a map hold.
 pub fn address(words: Words) -> IpAddr {
     let mut octets = [0; 16];
@@ -192,16 +198,17 @@ fn fragment(
     translated: Option<(IpAddr, IpAddr)>,
 ) -> Stored {
     let (from, to) = (flow.source.ip(), flow.destination.ip());
-    // The IPv4 field is 16 bits wide, in the word as on the wire.
-    let identification = match from {
-        IpAddr::V4(_) => u32::from((identification as u16).to_be()),
-        IpAddr::V6(_) => identification.to_be(),
+    // The IPv4 field is 16 bits wide, in the word as on the wire. In IPv6 the protocol is no part of
+    // a datagram's identity (RFC 8200 section 4.5).
+    let (identification, protocol) = match from {
+        IpAddr::V4(_) => (u32::from((identification as u16).to_be()), flow.protocol),
+        IpAddr::V6(_) => (identification.to_be(), 0),
     };
     let key = FragmentKey {
         source: words(from),
         destination: words(to),
         identification,
-        protocol: flow.protocol,
+        protocol,
         pad: [0; 3],
     };
     let (source, destination) =
