@@ -131,8 +131,8 @@ impl Row {
 ///
 /// If a row fails; the message names each of them and what was not as it should be.
 pub fn run(rows: &[Row]) {
-    on_each_machine(|place, machine| run_on(machine, place, rows));
     println!("{} rows", rows.len());
+    on_each_machine(|place, machine| run_on(machine, place, rows));
 }
 
 /// Runs a test in memory, then in the kernel; the test gets the name of the place.
