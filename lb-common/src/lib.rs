@@ -1,13 +1,17 @@
 //! What the kernel programs and user space share.
 //!
 //! Two things live here: the **contract** ([`limits`], [`abi`], [`verdict`]) and the **pure packet
-//! path** (packet, balance, forward), written once over PacketView and
-//! Tables so that the very code the kernel runs is also unit-tested, fuzzed and
+//! path** ([`packet`], [`balance`], [`path`]), written once over [`packet::PacketView`] and
+//! [`tables::Tables`] so that the very code the kernel runs is also unit-tested, fuzzed and
 //! simulated in user space.
 #![no_std]
 
 pub mod abi;
+pub mod balance;
 pub mod limits;
+pub mod packet;
+pub mod path;
+pub mod tables;
 pub mod verdict;
 
 #[cfg(any(test, feature = "user"))]

@@ -20,6 +20,144 @@ pub enum Verdict {
     },
 }
 
+/// A [`Verdict`] in one register: BPF functions return 64 bits at most, and what a Rust enum leaves
+/// undefined in its shorter variants the verifier refuses to see moved.
+///
+/// From the top: interface or argument (32 bits), backend index, outcome or detour (24), pending (1),
+/// reply (1), kind (2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packed(u64);
+
+/// Bit of [`Packed::pending`].
+const PENDING: u64 = 1 << 3;
+
+impl Packed {
+    /// [`Verdict::Pass`].
+    #[inline(always)]
+    pub const fn passed(outcome: Outcome) -> Self {
+        Self((outcome as u64) << 8)
+    }
+
+    /// [`Verdict::Drop`].
+    #[inline(always)]
+    pub const fn dropped(outcome: Outcome) -> Self {
+        Self((outcome as u64) << 8 | 1)
+    }
+
+    /// [`Verdict::Answer`].
+    #[inline(always)]
+    pub const fn answered(outcome: Outcome) -> Self {
+        Self((outcome as u64) << 8 | 2)
+    }
+
+    /// [`Verdict::Forward`].
+    #[inline(always)]
+    pub const fn forwarded(backend: u32, ifindex: u32, reply: bool) -> Self {
+        Self((ifindex as u64) << 32 | (backend as u64) << 8 | (reply as u64) << 2 | 3)
+    }
+
+    /// Not a verdict yet: the packet needs a detour of this number, with this argument.
+    #[inline(always)]
+    pub const fn pending(detour: u8, is_ipv4: bool, argument: u16) -> Self {
+        let family = (is_ipv4 as u64) << 16;
+        Self((argument as u64) << 32 | family | (detour as u64) << 8 | PENDING)
+    }
+
+    /// Whether the packet needs a detour.
+    #[inline(always)]
+    pub const fn is_pending(self) -> bool {
+        self.0 & PENDING != 0
+    }
+
+    /// Number of the detour.
+    #[inline(always)]
+    pub const fn detour(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
+    /// Whether the packet that needs a detour is IPv4.
+    #[inline(always)]
+    pub const fn is_ipv4(self) -> bool {
+        self.0 & 1 << 16 != 0
+    }
+
+    /// Argument of the detour.
+    #[inline(always)]
+    pub const fn argument(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
+
+    /// The register.
+    #[inline(always)]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// A verdict from its register.
+    #[inline(always)]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Whether the packet is forwarded (then [`Self::backend`], [`Self::ifindex`] and
+    /// [`Self::is_reply`] hold) or not (then [`Self::outcome_index`] does).
+    #[inline(always)]
+    pub const fn is_forwarded(self) -> bool {
+        self.0 & 3 == 3
+    }
+
+    /// Whether the packet is dropped.
+    #[inline(always)]
+    pub const fn is_dropped(self) -> bool {
+        self.0 & 3 == 1
+    }
+
+    /// Whether the packet is answered.
+    #[inline(always)]
+    pub const fn is_answered(self) -> bool {
+        self.0 & 3 == 2
+    }
+
+    /// Counter index of the outcome.
+    #[inline(always)]
+    pub const fn outcome_index(self) -> u32 {
+        (self.0 >> 8) as u32 & 0xff
+    }
+
+    /// Backend array index.
+    #[inline(always)]
+    pub const fn backend(self) -> u32 {
+        (self.0 >> 8) as u32 & 0xff_ffff
+    }
+
+    /// Egress interface.
+    #[inline(always)]
+    pub const fn ifindex(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// Whether the packet travels from a backend back to a client.
+    #[inline(always)]
+    pub const fn is_reply(self) -> bool {
+        self.0 & 4 != 0
+    }
+
+    /// The verdict as an enum.
+    pub const fn unpack(self) -> Verdict {
+        let outcome = Outcome::from_wire(self.outcome_index() as u8);
+        match self.0 & 3 {
+            0 => Verdict::Pass(outcome),
+            1 => Verdict::Drop(outcome),
+            2 => Verdict::Answer(outcome),
+            _ => Verdict::Forward {
+                backend: self.backend(),
+                ifindex: self.ifindex(),
+                reply: self.is_reply(),
+            },
+        }
+    }
+}
+
 macro_rules! outcomes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
         /// Why a packet was not forwarded. Every packet that is not forwarded to a backend counts
@@ -40,6 +178,14 @@ macro_rules! outcomes {
                 match self {
                     $(Self::$name => $text,)+
                 }
+            }
+
+            /// The outcome with this counter index; an unknown one is a malformed packet.
+            pub const fn from_wire(value: u8) -> Self {
+                $(if value == Self::$name as u8 {
+                    return Self::$name;
+                })+
+                Self::PassMalformed
             }
         }
     };

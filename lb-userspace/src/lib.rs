@@ -12,3 +12,10 @@ pub mod model;
 pub mod observe;
 pub mod reconcile;
 pub mod runtime;
+
+/// The eBPF object file (ELF, with BTF) of all kernel programs, aligned so that it can be parsed
+/// in place.
+pub static EBPF_OBJECT: &[u8] = aya::include_bytes_aligned!(env!("LB_EBPF_OBJECT"));
+
+/// One line: what compiled and linked [`EBPF_OBJECT`], and why that was picked.
+pub const EBPF_TOOLCHAIN: &str = env!("LB_EBPF_TOOLCHAIN");

@@ -103,10 +103,42 @@ impl BackendState {
 pub struct NextHop {
     /// Egress interface; 0 = unresolved, the kernel program looks it up (`bpf_fib_lookup`).
     pub ifindex: u32,
+    /// Destination and source MAC, the first twelve bytes of the frame. Words, because the BPF
+    /// stack takes aligned accesses only.
+    pub macs: [u32; 3],
+}
+
+impl NextHop {
+    /// The next hop out of an interface from one MAC to another.
+    pub const fn new(ifindex: u32, destination: [u8; 6], source: [u8; 6]) -> Self {
+        let [a, b, c, d, e, f] = destination;
+        let [g, h, i, j, k, l] = source;
+        Self {
+            ifindex,
+            macs: [
+                u32::from_ne_bytes([a, b, c, d]),
+                u32::from_ne_bytes([e, f, g, h]),
+                u32::from_ne_bytes([i, j, k, l]),
+            ],
+        }
+    }
+
     /// Destination MAC.
-    pub destination: [u8; 6],
+    pub const fn destination(&self) -> [u8; 6] {
+        let [[a, b, c, d], [e, f, ..], _] = self.bytes();
+        [a, b, c, d, e, f]
+    }
+
     /// Source MAC.
-    pub source: [u8; 6],
+    pub const fn source(&self) -> [u8; 6] {
+        let [_, [.., a, b], [c, d, e, f]] = self.bytes();
+        [a, b, c, d, e, f]
+    }
+
+    const fn bytes(&self) -> [[u8; 4]; 3] {
+        let [a, b, c] = self.macs;
+        [a.to_ne_bytes(), b.to_ne_bytes(), c.to_ne_bytes()]
+    }
 }
 
 /// Value of the backend table.

@@ -8,19 +8,20 @@ mod backend;
 mod flow;
 mod fragment;
 mod globals;
+mod info;
 mod name;
 mod nat;
 mod ring;
 mod stats;
 mod trace;
 mod vip;
+mod vip_info;
 
-pub use backend::{
-    BACKEND_INDEX_BITS, BackendEntry, BackendId, BackendState, Mode, NextHop,
-};
+pub use backend::{BACKEND_INDEX_BITS, BackendEntry, BackendId, BackendState, Mode, NextHop};
 pub use flow::{FLOW_FLAG_CLOSING, FlowEntry, FlowKey};
 pub use fragment::{FragmentEntry, FragmentKey, FragmentPath};
 pub use globals::{Features, GLOBAL_FEATURES, GLOBAL_NAT_PORTS, GLOBAL_SEED, GLOBAL_TRACE_COOKIE};
+pub use info::{LAYOUT_VERSION, LoadInfo};
 pub use name::NameEntry;
 pub use nat::{NatEntry, NatReverse};
 pub use ring::{RingTable, SLOT_MOVED};
@@ -29,6 +30,7 @@ pub use trace::{TRACE_BYTES, TRACE_NEXT_HOP_CACHED, TRACE_NEXT_HOP_LOOKUP, Trace
 pub use vip::{
     VIP_FLAG_ADDRESS, VIP_FLAG_AFFINITY, VIP_FLAG_UDP_STICKS, VipEntry, VipKey4, VipKey6,
 };
+pub use vip_info::{VIP_REASON_BYTES_MAX, VipInfo};
 
 /// An address as four network-order words.
 pub type Words = [u32; 4];
@@ -37,6 +39,13 @@ pub type Words = [u32; 4];
 #[inline(always)]
 pub const fn mapped(address: u32) -> Words {
     [0, 0, 0xffff_u32.to_be(), address]
+}
+
+/// A copy word by word. A plain copy of an array between two places in memory may become a call of
+/// `memmove`, which BPF lacks: the compiler would bring a loop over bytes.
+#[inline(always)]
+pub const fn copied(words: &Words) -> Words {
+    [words[0], words[1], words[2], words[3]]
 }
 
 /// Declares user space's right to copy the types bytewise from and to the kernel.

@@ -1,1 +1,18 @@
-//! The daemon's unix-socket API.
+//! The daemon's unix-socket API: the server, its client, and the resources both speak of.
+
+mod client;
+mod inspect;
+mod interfaces;
+mod maps;
+pub mod resource;
+mod server;
+mod socket;
+mod view;
+
+pub use client::{Client, ClientError};
+pub use inspect::Inspect;
+pub use interfaces::interface_names;
+pub use resource::address;
+pub use server::{Api, Command, Status, router};
+pub use socket::bind;
+pub use view::View;

@@ -1,1 +1,5 @@
-fn main() {}
+//! `lbctl`, the daemon's tool.
+
+fn main() -> std::process::ExitCode {
+    lb_userspace::ctl::lbctl()
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! `lbd`, the daemon.
+
+fn main() -> std::process::ExitCode {
+    lb_userspace::ctl::lbd()
+}

@@ -1,1 +1,21 @@
-//! The verbs of lbd and lbctl.
+//! The verbs of `lbd` and `lbctl`, one a file, and what they print with.
+
+mod check;
+mod decap;
+mod detach;
+mod diff;
+mod drain;
+mod generation;
+mod get;
+mod lbctl;
+mod lbd;
+mod output;
+mod rows;
+mod run;
+mod schema;
+mod source;
+mod table;
+mod trace;
+
+pub use lbctl::main as lbctl;
+pub use lbd::main as lbd;

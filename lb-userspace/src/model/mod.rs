@@ -11,7 +11,7 @@ pub use backend::Backend;
 pub use health::{HealthCheck, Probe};
 pub use service::{Affinity, ForwardingMode, Service, UdpPolicy};
 pub use settings::{Settings, TunnelSource};
-pub use vip::{Protocol, Vip};
+pub use vip::{Protocol, Vip, VipSyntaxError};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

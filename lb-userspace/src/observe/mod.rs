@@ -1,1 +1,7 @@
 //! Logs.
+
+mod logs;
+mod rate;
+
+pub use logs::{LogFormat, Verbosity, start};
+pub use rate::RateLimit;

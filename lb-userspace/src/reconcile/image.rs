@@ -1,8 +1,11 @@
 //! `Image`: the whole contents of the L4 maps, with the names of things.
 
 use crate::model::Vip;
-use lb_common::abi::{BackendEntry, Features, VipEntry};
-use std::{collections::BTreeMap, sync::Arc};
+use lb_common::abi::{BackendEntry, Features, SLOT_MOVED, VipEntry};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What the maps hold, or should hold.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,8 +21,16 @@ pub struct Image {
     pub generations: BTreeMap<u32, u32>,
 }
 
+impl Image {
+    /// When the next transition window ends, milliseconds since the Unix epoch: an image compiled
+    /// then forgets previous backends.
+    pub fn next_window_end_ms(&self) -> Option<u64> {
+        self.vips.values().map(|vip| vip.ring.window_ends_ms).filter(|ends| *ends != 0).min()
+    }
+}
+
 /// One VIP.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct VipImage {
     /// Service that owns the VIP.
     pub service: String,
@@ -36,7 +47,8 @@ pub struct VipImage {
 /// One backend of one VIP.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackendImage {
-    /// Map value; its id is stable while the backend keeps its name and address.
+    /// Map value. Its index is stable while the backend keeps its name, address and port; its
+    /// generation too while it lives.
     pub entry: BackendEntry,
     /// Relative weight as configured.
     pub weight: u16,
@@ -45,11 +57,26 @@ pub struct BackendImage {
 /// A ring and the memory of its moves.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct RingImage {
-    /// `ring_slots` words: backend index and `SLOT_MOVED`. Empty = no usable backend.
+    /// `ring_slots` words: backend index and `SLOT_MOVED`; index 0 = no backend takes new flows
+    /// of the slot, but a draining one may still own old ones. Empty = no living backend at all.
     pub slots: Arc<[u32]>,
     /// `ring_slots` words: previous backend index or 0; `None` = nothing has a previous backend.
     pub previous: Option<Arc<[u32]>>,
     /// When the transition window of the newest move ends, milliseconds of the wall clock since
     /// the Unix epoch (it must survive restarts); 0 = no move in transition.
     pub window_ends_ms: u64,
+}
+
+impl RingImage {
+    /// Every backend index that the ring names, now or as a previous backend.
+    pub fn backends(&self) -> BTreeSet<u32> {
+        let current = self.slots.iter().map(|word| word & !SLOT_MOVED);
+        let previous = self.previous.iter().flat_map(|table| table.iter().copied());
+        current.chain(previous).filter(|index| *index != 0).collect()
+    }
+
+    /// Slots that carry the moved mark.
+    pub fn moved_count(&self) -> usize {
+        self.slots.iter().filter(|word| *word & SLOT_MOVED != 0).count()
+    }
 }

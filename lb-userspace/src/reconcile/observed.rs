@@ -17,9 +17,12 @@ pub struct Observed {
     pub reach: BTreeMap<IpAddr, Reach>,
     /// Wall clock, milliseconds since the Unix epoch.
     pub now_ms: u64,
-    /// VIPs (by index) in whose moved slots no tracked flow is left, reported by the sweeper:
-    /// their marks may be cleared once the window is over.
-    pub quiet_vips: BTreeSet<u32>,
+    /// What the flow sweeper found, by VIP index: the slots in which a tracked flow lives on
+    /// another backend than the slot's current one. The marks of all other slots of the VIP may
+    /// be cleared. A VIP that was not swept is missing. The sweep must have begun after the
+    /// running image was applied. Records of backends that are not alive, or of other occupants,
+    /// need no mark.
+    pub held_slots: BTreeMap<u32, BTreeSet<u32>>,
 }
 
 /// How an address is reached.

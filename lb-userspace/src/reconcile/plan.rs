@@ -3,8 +3,9 @@
 //! The order makes every state in between safe for the packets of that instant: what is pointed
 //! to exists before the pointer, and what is removed is no longer pointed to.
 
+use super::VipInfo;
 use crate::model::Vip;
-use lb_common::abi::{BackendEntry, BackendId, VipEntry};
+use lb_common::abi::{BackendEntry, BackendId, Features, VipEntry};
 use std::sync::Arc;
 
 /// Ordered steps.
@@ -14,10 +15,23 @@ pub struct Plan {
     pub ops: Vec<Op>,
 }
 
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+}
+
 /// One step; each is idempotent, so that a plan cut short by a crash can be made again from what
 /// the maps then hold.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
+    /// Load (at least) these parts of the packet path: first if a change needs more of them, last
+    /// if it needs fewer.
+    PutFeatures {
+        /// Parts.
+        features: Features,
+    },
     /// Write a backend entry and its names.
     PutBackend {
         /// Entry; its id says where.
@@ -30,6 +44,14 @@ pub enum Op {
         weight: u16,
         /// Whether the index gets a new occupant, whose counters start at zero.
         is_new: bool,
+    },
+    /// Write what is remembered about a VIP (owner, reason, window). Before its ring, so that
+    /// after a crash no moved slot is without the end of its window.
+    PutVipInfo {
+        /// VIP index.
+        index: u32,
+        /// What is remembered.
+        info: VipInfo,
     },
     /// Write the previous backends of a VIP's moved slots.
     PutPrevious {
@@ -45,19 +67,6 @@ pub enum Op {
         /// Slots.
         slots: Arc<[u32]>,
     },
-    /// Write what is remembered about a VIP (owner, reason, window).
-    PutVipInfo {
-        /// VIP index.
-        index: u32,
-        /// The VIP.
-        vip: Vip,
-        /// Owner.
-        service: String,
-        /// Reason of an `auto` mode.
-        mode_reason: Option<String>,
-        /// End of the transition window, milliseconds since the Unix epoch.
-        window_ends_ms: u64,
-    },
     /// Announce a VIP (and, if first, its address marker).
     PutVip {
         /// The VIP.
@@ -67,7 +76,7 @@ pub enum Op {
         /// Whether its address gets its marker now.
         is_first_of_address: bool,
     },
-    /// Withdraw a VIP.
+    /// Withdraw a VIP and forget what is remembered about it.
     RemoveVip {
         /// The VIP.
         vip: Vip,
@@ -76,13 +85,13 @@ pub enum Op {
         /// Whether its address marker goes too.
         is_last_of_address: bool,
     },
-    /// Forget the previous backends of a VIP.
-    RemovePrevious {
+    /// Remove a VIP's ring.
+    RemoveRing {
         /// VIP index.
         vip: u32,
     },
-    /// Remove a VIP's ring.
-    RemoveRing {
+    /// Forget the previous backends of a VIP.
+    RemovePrevious {
         /// VIP index.
         vip: u32,
     },
@@ -98,4 +107,23 @@ pub enum Op {
         /// Generation.
         generation: u64,
     },
+}
+
+impl Op {
+    /// Name of the step in errors and logs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::PutFeatures { .. } => "put features",
+            Self::PutBackend { .. } => "put backend",
+            Self::PutVipInfo { .. } => "put VIP info",
+            Self::PutPrevious { .. } => "put previous",
+            Self::PutRing { .. } => "put ring",
+            Self::PutVip { .. } => "put VIP",
+            Self::RemoveVip { .. } => "remove VIP",
+            Self::RemoveRing { .. } => "remove ring",
+            Self::RemovePrevious { .. } => "remove previous",
+            Self::FreeBackend { .. } => "free backend",
+            Self::PutGeneration { .. } => "put generation",
+        }
+    }
 }

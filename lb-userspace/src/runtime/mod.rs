@@ -1,1 +1,24 @@
-//! Life of the process.
+//! Life of the process: its instance, lock and files, signals, service manager, and the loop that
+//! feeds the driver.
+
+mod clock;
+mod daemon;
+mod drains;
+mod engine;
+mod instance;
+mod lock;
+mod notify;
+mod packet_log;
+mod routes;
+mod serve;
+mod sweep;
+
+pub use clock::wall_ms;
+pub use daemon::{Daemon, Event, Parts, interface};
+pub use drains::Drains;
+pub use engine::attached;
+pub use instance::{Instance, InvalidName, RUN_DIRECTORY};
+pub use lock::{Lock, LockError};
+pub use notify::ServiceManager;
+pub use routes::{Routes, backend_addresses};
+pub use serve::run;

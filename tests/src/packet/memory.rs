@@ -137,7 +137,7 @@ fn stage_route(destination: &Words) -> Route {
         if destination == f.gateway() || destination == f.remote_backend() {
             return backend(GATEWAY_MAC);
         }
-        if destination == f.backend(3) {
+        if (3..=9).any(|number| destination == f.backend(number)) {
             return Route::NoNeighbour;
         }
     }

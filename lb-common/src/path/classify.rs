@@ -1,0 +1,153 @@
+//! Is this packet ours, and what is it?
+
+use super::{Detour, forward, icmp, nat, parse};
+use crate::{
+    abi::{Features, FlowKey, VIP_FLAG_ADDRESS, VipEntry, VipKey4, VipKey6, Words},
+    balance::{self, Flow},
+    packet::{
+        Fragment, Ip, IpError, PacketView,
+        ethernet::Link,
+        icmp::{ICMP, ICMPV6},
+        ipv4,
+        transport::{self, TCP, Transport, UDP},
+    },
+    tables::Tables,
+    verdict::{Outcome, Packed},
+};
+
+/// Sorts a parsed packet to what handles it. `V4` is the family.
+#[inline(always)]
+pub(super) fn classify<const V4: bool, V: PacketView, T: Tables>(
+    view: &mut V,
+    tables: &T,
+    link: &Link,
+) -> Packed {
+    let ip = match parse::ip::<V4, V>(view, link) {
+        Ok(ip) => ip,
+        Err(IpError::Unreadable) => return Packed::passed(Outcome::PassMalformed),
+        Err(IpError::BadHeader(to)) => {
+            return malformed::<V4, T>(tables, to, Outcome::DropBadHeader);
+        }
+        Err(IpError::TooManyExtensions(to)) => {
+            return malformed::<V4, T>(tables, to, Outcome::DropTooManyExtensions);
+        }
+    };
+    if matches!(ip.fragment, Fragment::Later) {
+        return Detour::Fragment.needed::<V4>();
+    }
+    match ip.protocol {
+        TCP | UDP => match transport::parse(view, &ip) {
+            Some(transport) => flow::<V4, V, T>(view, tables, &ip, &transport),
+            None => malformed::<V4, T>(tables, ip.destination, Outcome::DropTruncated),
+        },
+        ICMP if V4 => icmp::handle::<V4, V, T>(view, tables, &ip),
+        ICMPV6 if !V4 => icmp::handle::<V4, V, T>(view, tables, &ip),
+        _ => Packed::passed(Outcome::PassNotVip),
+    }
+}
+
+/// VIP of an address, port and protocol: its own, or the address's all-ports one.
+#[inline(always)]
+pub(super) fn find_vip<const V4: bool, T: Tables>(
+    tables: &T,
+    address: Words,
+    port: u16,
+    protocol: u8,
+) -> Option<VipEntry> {
+    let found = look_up::<V4, T>(tables, address, port, protocol);
+    if found.is_none() && tables.features().has(Features::ALL_PORTS) {
+        return look_up::<V4, T>(tables, address, 0, protocol);
+    }
+    found
+}
+
+/// Whether an address is a VIP's.
+#[inline(always)]
+pub(super) fn is_vip_address<const V4: bool, T: Tables>(tables: &T, address: Words) -> bool {
+    let protocol = if V4 { ICMP } else { ICMPV6 };
+    look_up::<V4, T>(tables, address, 0, protocol)
+        .is_some_and(|entry| entry.flags & VIP_FLAG_ADDRESS != 0)
+}
+
+#[inline(always)]
+fn flow<const V4: bool, V: PacketView, T: Tables>(
+    view: &mut V,
+    tables: &T,
+    ip: &Ip,
+    transport: &Transport,
+) -> Packed {
+    let port = transport.destination_port;
+    let has_nat = tables.features().has(Features::NAT);
+    let Some(vip) = find_vip::<V4, T>(tables, ip.destination, port, ip.protocol) else {
+        if has_nat {
+            return Detour::Reply.needed::<V4>();
+        }
+        return Packed::passed(Outcome::PassNotVip);
+    };
+    tables.note(|trace| trace.vip_plus_one = vip.index as u16 + 1);
+    if has_nat && nat::is_mode(vip.mode) {
+        return Detour::Translate.needed::<V4>();
+    }
+    if !matches!(ip.fragment, Fragment::Whole) {
+        return Detour::Flow.needed::<V4>();
+    }
+    let slot = balance::slot(tables, &vip, V4, &ip.source, transport.source_port, port);
+    let pick = match balance::settled(tables, &slot) {
+        Ok(Some(pick)) => pick,
+        Ok(None) => return Detour::Flow.needed::<V4>(),
+        Err(reason) => return Packed::dropped(reason),
+    };
+    if pick.backend.next_hop.ifindex == 0 {
+        return Detour::Flow.needed::<V4>();
+    }
+    forward::send::<V4, V, T>(view, tables, ip, &pick)
+}
+
+/// The flow of a packet that came from a client.
+#[inline(always)]
+pub(super) const fn flow_of<const V4: bool>(ip: &Ip, transport: &Transport) -> Flow {
+    Flow {
+        key: flow_key(ip, transport),
+        is_ipv4: V4,
+        opens: transport.opens,
+        closes: transport.closes,
+        stores: true,
+    }
+}
+
+/// The flow key of a packet in its own direction.
+#[inline(always)]
+pub(super) const fn flow_key(ip: &Ip, transport: &Transport) -> FlowKey {
+    FlowKey {
+        source: ip.source,
+        destination: ip.destination,
+        source_port: transport.source_port,
+        destination_port: transport.destination_port,
+        protocol: ip.protocol,
+        pad: [0; 3],
+    }
+}
+
+/// A packet that cannot be used: dropped by name if it is for a VIP address, the host's otherwise.
+#[inline(always)]
+fn malformed<const V4: bool, T: Tables>(tables: &T, to: Words, reason: Outcome) -> Packed {
+    if is_vip_address::<V4, T>(tables, to) {
+        Packed::dropped(reason)
+    } else {
+        Packed::passed(Outcome::PassMalformed)
+    }
+}
+
+#[inline(always)]
+fn look_up<const V4: bool, T: Tables>(
+    tables: &T,
+    address: Words,
+    port: u16,
+    protocol: u8,
+) -> Option<VipEntry> {
+    if V4 {
+        tables.vip4(&VipKey4 { address: ipv4::unmapped(address), port, protocol, pad: 0 })
+    } else {
+        tables.vip6(&VipKey6 { address, port, protocol, pad: 0 })
+    }
+}

@@ -1,0 +1,61 @@
+//! The way of a packet: `parse -> classify -> pick -> forward`, ending in a
+//! [`Verdict`](crate::verdict::Verdict).
+//!
+//! The hot path (a whole TCP or UDP packet of an L2-DSR or tunnel VIP in a slot that has not moved)
+//! is inlined into one straight function; everything else is a [`Detour`].
+
+mod classify;
+mod detour;
+mod flow;
+mod forward;
+mod fragment;
+mod icmp;
+mod nat;
+mod parse;
+mod reply;
+mod too_big;
+mod tunnel;
+
+use crate::{
+    abi::Features,
+    packet::{PacketView, ethernet},
+    tables::Tables,
+    verdict::{Outcome, Packed},
+};
+
+pub use detour::{DETOURS_MAX, Detour, take};
+
+/// Decides and carries out what becomes of a frame. The caller counts the verdict.
+pub fn process<V: PacketView, T: Tables>(view: &mut V, tables: &T) -> Packed {
+    let mut verdict = start(view, tables);
+    for _ in 0..DETOURS_MAX {
+        if !verdict.is_pending() {
+            break;
+        }
+        let Some(detour) = Detour::of(verdict) else { break };
+        verdict = if verdict.is_ipv4() {
+            take::<true, V, T>(view, tables, detour, verdict.argument())
+        } else {
+            take::<false, V, T>(view, tables, detour, verdict.argument())
+        };
+    }
+    verdict
+}
+
+/// The hot path: a verdict, or the name of a detour.
+#[inline(always)]
+pub fn start<V: PacketView, T: Tables>(view: &mut V, tables: &T) -> Packed {
+    let Some(link) = ethernet::parse(view) else {
+        return Packed::passed(Outcome::PassMalformed);
+    };
+    match link.ether_type {
+        ethernet::IPV4 if tables.features().has(Features::IPV4) => {
+            classify::classify::<true, V, T>(view, tables, &link)
+        }
+        ethernet::IPV6 if tables.features().has(Features::IPV6) => {
+            classify::classify::<false, V, T>(view, tables, &link)
+        }
+        ethernet::IPV4 | ethernet::IPV6 => Packed::passed(Outcome::PassNotVip),
+        _ => Packed::passed(Outcome::PassNotIp),
+    }
+}

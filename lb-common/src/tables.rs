@@ -1,0 +1,94 @@
+//! What the packet path looks up and stores: the kernel's maps, or the simulator's.
+//!
+//! Methods take `&self`: maps are shared, concurrently changed memory.
+
+use crate::{
+    abi::{
+        BackendEntry, BackendId, Features, FlowEntry, FlowKey, FragmentEntry, FragmentKey,
+        NatEntry, NatReverse, NextHop, TraceRecord, VipEntry, VipKey4, VipKey6, Words,
+    },
+    packet::Ip,
+    verdict::Event,
+};
+
+/// Which flow table. They are separate so that a SYN flood cannot evict established flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowTable {
+    /// Flows stored by their opening packet, and affinity records.
+    Opened,
+    /// Flows stored by a miss in a moved slot.
+    Missed,
+}
+
+/// A next-hop look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Found.
+    Found(NextHop),
+    /// There is a route but its next hop's link address is not known.
+    NoNeighbour,
+    /// There is no route, or it does not forward.
+    None,
+}
+
+/// The state of the data plane.
+pub trait Tables {
+    /// Loaded parts of the packet path.
+    fn features(&self) -> Features;
+    /// Seed of the flow hash.
+    fn seed(&self) -> u64;
+    /// Source ports of full NAT: first and count (at least 1).
+    fn nat_ports(&self) -> (u16, u16);
+
+    /// IPv4 VIP.
+    fn vip4(&self, key: &VipKey4) -> Option<VipEntry>;
+    /// IPv6 VIP.
+    fn vip6(&self, key: &VipKey6) -> Option<VipEntry>;
+    /// Word of a ring slot; `None` if the VIP has no ring.
+    fn ring_slot(&self, vip: u32, slot: u32) -> Option<u32>;
+    /// Previous backend index of a slot; `None` if nothing of the VIP has one.
+    fn previous_slot(&self, vip: u32, slot: u32) -> Option<u32>;
+    /// A backend entry.
+    fn backend(&self, index: u32) -> Option<&BackendEntry>;
+
+    /// A tracked flow; refreshes its time and, if it closes, its flags.
+    fn flow_hit(&self, table: FlowTable, key: &FlowKey, closes: bool) -> Option<BackendId>;
+    /// Stores a tracked flow.
+    fn flow_store(&self, table: FlowTable, key: &FlowKey, backend: BackendId);
+
+    /// A translated flow; refreshes its time and, if it closes, its flags.
+    fn nat_hit(&self, key: &FlowKey, closes: bool) -> Option<NatEntry>;
+    /// Stores a translated flow, forward direction.
+    fn nat_store(&self, key: &FlowKey, entry: &NatEntry);
+    /// What a reply translates to; refreshes its time and, if it closes, its flags.
+    fn nat_reverse_hit(&self, key: &FlowKey, closes: bool) -> Option<NatReverse>;
+    /// Claims a reply tuple; false if it is taken.
+    fn nat_reverse_claim(&self, key: &FlowKey, entry: &NatReverse) -> bool;
+
+    /// What a datagram's first fragment taught, if it is fresh.
+    fn fragment_hit(&self, key: &FragmentKey) -> Option<FragmentEntry>;
+    /// Stores what a datagram's first fragment taught; false if it could not be.
+    fn fragment_store(&self, key: &FragmentKey, entry: &FragmentEntry) -> bool;
+
+    /// Asks the host for the way to an address.
+    fn route(&self, destination: &Words, is_ipv4: bool) -> Route;
+    /// Nanoseconds of a monotonic clock.
+    fn now_ns(&self) -> u64;
+    /// Counts an event of a VIP.
+    fn count_event(&self, vip: u32, event: Event);
+    /// Hands a parsed packet back. In the kernel it goes through memory that the verifier does not
+    /// follow, so that what comes after is checked once and not once per way of parsing.
+    #[inline(always)]
+    fn settle(&self, ip: Ip) -> Ip {
+        ip
+    }
+    /// Notes a decision if this packet is traced. Costs nothing otherwise.
+    #[inline(always)]
+    fn note(&self, _write: impl FnOnce(&mut TraceRecord)) {}
+}
+
+/// A flow table entry seen now.
+#[inline(always)]
+pub const fn flow_entry(backend: BackendId, now_ns: u64) -> FlowEntry {
+    FlowEntry { backend, flags: 0, last_seen_ns: now_ns }
+}

@@ -1,0 +1,74 @@
+//! `lb_forward`: the load balancer.
+
+use aya_ebpf::{bindings::xdp_action, helpers::bpf_redirect, macros::xdp, programs::XdpContext};
+use aya_log_ebpf::info;
+use lb_common::{abi::Features, packet::PacketView as _, tables::Tables as _, verdict::Packed};
+
+use crate::{context::Frame, count, globals, tables::Dry, xdp::stages};
+
+#[xdp]
+pub fn lb_forward(ctx: XdpContext) -> u32 {
+    let frame = Frame::new(&ctx);
+    if let Some(record) = frame.trace_record() {
+        // SAFETY: `trace_record` checked that the record is inside the metadata area.
+        let record = unsafe { record.read_unaligned() };
+        if record.cookie == globals::trace_cookie() && record.cookie != 0 {
+            return trace(&ctx);
+        }
+    }
+    live(&ctx, frame)
+}
+
+#[inline(always)]
+fn live(ctx: &XdpContext, frame: Frame) -> u32 {
+    let bytes = frame.length() as u64;
+    let verdict = stages::run::<false>(ctx.ctx);
+    count::verdict(verdict, bytes);
+    if globals::features().has(Features::LOG) {
+        log(ctx, verdict);
+    }
+    match action(&frame, verdict) {
+        // SAFETY: plain numbers; the kernel checks the interface.
+        xdp_action::XDP_REDIRECT => unsafe { bpf_redirect(verdict.ifindex(), 0) as u32 },
+        action => action,
+    }
+}
+
+/// The same path without a mark: decisions are written into the metadata in front of the packet.
+#[inline(always)]
+fn trace(ctx: &XdpContext) -> u32 {
+    const FORWARDED: u8 = u8::MAX;
+    let tables = Dry::new(ctx);
+    let verdict = stages::run::<true>(ctx.ctx);
+    tables.note(|record| {
+        record.outcome =
+            if verdict.is_forwarded() { FORWARDED } else { verdict.outcome_index() as u8 };
+    });
+    action(&Frame::new(ctx), verdict)
+}
+
+#[inline(always)]
+fn action(frame: &Frame, verdict: Packed) -> u32 {
+    if verdict.is_forwarded() {
+        if verdict.ifindex() == frame.ingress_ifindex() {
+            xdp_action::XDP_TX
+        } else {
+            xdp_action::XDP_REDIRECT
+        }
+    } else if verdict.is_dropped() {
+        xdp_action::XDP_DROP
+    } else if verdict.is_answered() {
+        xdp_action::XDP_TX
+    } else {
+        xdp_action::XDP_PASS
+    }
+}
+
+#[inline(always)]
+fn log(ctx: &XdpContext, verdict: Packed) {
+    if verdict.is_forwarded() {
+        info!(ctx, "backend {} interface {}", verdict.backend(), verdict.ifindex());
+    } else {
+        info!(ctx, "outcome {}", verdict.outcome_index());
+    }
+}

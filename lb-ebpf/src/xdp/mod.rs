@@ -1,0 +1,5 @@
+//! Program entry points.
+
+mod forward;
+mod pass;
+mod stages;

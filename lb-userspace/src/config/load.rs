@@ -1,0 +1,105 @@
+//! Reading a file and taking it through syntax and lowering.
+
+use super::{
+    diagnostic::{Diagnostics, Position, Report},
+    lower, schema, syntax,
+};
+use crate::model::Desired;
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+/// Bytes of a configuration file. A larger one is refused before it is parsed. 65,536 backends
+/// with two addresses each take about 6 MiB.
+pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
+
+/// A file that was looked at: what it asks for, and what there is to say about it.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What the file asks for; `None` if it has errors.
+    pub desired: Option<Desired>,
+    /// Errors, and warnings even if the file is good.
+    pub diagnostics: Diagnostics,
+}
+
+/// Reads and checks a file. Diagnostics name it as `path` does. Warnings are dropped.
+///
+/// # Errors
+/// The file cannot be read, is too large, or says something wrong.
+pub fn load(path: &Path) -> Result<Desired, Diagnostics> {
+    check_file(path).into_result()
+}
+
+/// Checks a text that diagnostics call `name`. Warnings are dropped.
+///
+/// # Errors
+/// The text says something wrong.
+pub fn parse(name: &str, text: &str) -> Result<Desired, Diagnostics> {
+    check(name, text).into_result()
+}
+
+/// Reads and checks a file, and keeps the warnings.
+pub fn check_file(path: &Path) -> Checked {
+    let name = path.display().to_string();
+    match read(path) {
+        Ok(text) => check(&name, &text),
+        Err((message, hint)) => {
+            let mut report = Report::default();
+            report.error(Position::default(), message, hint);
+            Checked { desired: None, diagnostics: report.finish(&name, "") }
+        }
+    }
+}
+
+/// Checks a text that diagnostics call `name`, and keeps the warnings.
+pub fn check(name: &str, text: &str) -> Checked {
+    let mut report = Report::default();
+    if text.len() as u64 > CONFIG_BYTES_MAX {
+        let (message, hint) = too_large();
+        report.error(Position::default(), message, hint);
+        return Checked { desired: None, diagnostics: report.finish(name, "") };
+    }
+    let desired = syntax::parse::<schema::File>(text, &mut report)
+        .map(|file| lower::lower(&file, &mut report));
+    let diagnostics = report.finish(name, text);
+    Checked { desired: desired.filter(|_| !diagnostics.has_errors()), diagnostics }
+}
+
+impl Checked {
+    fn into_result(self) -> Result<Desired, Diagnostics> {
+        self.desired.ok_or(self.diagnostics)
+    }
+}
+
+type Refusal = (String, String);
+
+fn read(path: &Path) -> Result<String, Refusal> {
+    let cannot = |error: io::Error| (format!("cannot read the file: {error}"), String::new());
+    // A directory opens, and a FIFO would block for ever: look before opening.
+    if !path.metadata().map_err(cannot)?.is_file() {
+        return Err((
+            "this is not a regular file".to_owned(),
+            "give the path of a YAML file".to_owned(),
+        ));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(cannot)?;
+    file.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(too_large());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = good.split(|byte| *byte == b'\n').count();
+        (format!("line {line} is not UTF-8"), "save the file as UTF-8".to_owned())
+    })
+}
+
+fn too_large() -> Refusal {
+    (
+        format!("the file is larger than {} MiB", CONFIG_BYTES_MAX >> 20),
+        "a configuration of that size is outside the limits of the data plane".to_owned(),
+    )
+}

@@ -1,0 +1,50 @@
+//! Addresses that a packet can have as its source or destination.
+
+use crate::config::{diagnostic::Report, located::Located};
+use std::net::IpAddr;
+
+/// An address of one host.
+pub(super) fn host(text: &Located<String>, report: &mut Report) -> Option<IpAddr> {
+    let value = text.value.trim();
+    let Ok(address) = value.parse::<IpAddr>() else {
+        let hint = if value.parse::<std::net::SocketAddr>().is_ok() {
+            "write the address alone; the port is a key of its own"
+        } else if value.contains('/') {
+            "write one address, not a prefix"
+        } else {
+            "write an IPv4 or IPv6 address; names are not resolved"
+        };
+        report.error(text.at, format!("`{value}` is not an address"), hint);
+        return None;
+    };
+    match unsuitable(address) {
+        Some((why, hint)) => {
+            report.error(text.at, format!("{address} is {why}"), hint);
+            None
+        }
+        None => Some(address),
+    }
+}
+
+/// Why an address cannot be that of one host on the network.
+pub(super) fn unsuitable(address: IpAddr) -> Option<(&'static str, String)> {
+    let one = |why| Some((why, "use a unicast address that is routed to the host".to_owned()));
+    match address {
+        address if address.is_unspecified() => one("the unspecified address"),
+        address if address.is_loopback() => one("a loopback address"),
+        address if address.is_multicast() => one("a multicast address"),
+        IpAddr::V4(address) if address.is_broadcast() => one("the broadcast address"),
+        IpAddr::V6(address) if address.is_unicast_link_local() => {
+            one("a link-local address, which means another host on every link")
+        }
+        IpAddr::V6(address) => address.to_ipv4_mapped().map(|inner| {
+            ("an IPv4-mapped address", format!("write the IPv4 address itself: {inner}"))
+        }),
+        IpAddr::V4(_) => None,
+    }
+}
+
+/// "IPv4" or "IPv6".
+pub(super) const fn family(ipv4: bool) -> &'static str {
+    if ipv4 { "IPv4" } else { "IPv6" }
+}

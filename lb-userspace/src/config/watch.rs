@@ -1,0 +1,336 @@
+//! Noticing that a file changed, however it was changed: written in place, replaced by rename (as
+//! editors do), or behind a symlink that was swapped (as Kubernetes does with a ConfigMap).
+//!
+//! inotify only says *when to look*; whether the file changed is decided by comparing what `stat`
+//! says of the file that the path leads to. A slow poll looks too, for file systems that send no
+//! events and for a directory that was itself replaced.
+
+use notify::{
+    EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior},
+};
+
+/// Quiet time after which a burst of writes is taken as over.
+const QUIET: Duration = Duration::from_millis(75);
+
+/// A burst is cut here, so that a file that changes all the time is still read.
+const BURST_MAX: Duration = Duration::from_secs(1);
+
+/// Time between looks without an event.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Symlinks followed, as the kernel does (`MAXSYMLINKS`).
+const SYMLINKS_MAX: usize = 40;
+
+/// What happened to the watched file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileEvent {
+    /// It may have other contents than before: read it.
+    Changed,
+    /// It is gone, or cannot be reached. What runs should go on running.
+    Removed,
+}
+
+/// Watches `path` until the receiver is dropped. Several changes that follow each other quickly
+/// are one event; a change of times or owner alone may be one too. The file need not exist yet.
+/// Must be called within a tokio runtime.
+///
+/// # Errors
+/// The kernel gives no inotify instance.
+pub fn watch(path: &Path) -> io::Result<mpsc::Receiver<FileEvent>> {
+    watch_and_poll(path, POLL_INTERVAL)
+}
+
+fn watch_and_poll(path: &Path, poll: Duration) -> io::Result<mpsc::Receiver<FileEvent>> {
+    let path = std::path::absolute(path)?;
+    // One wake-up waiting is as good as many.
+    let (wake, woken) = mpsc::channel(1);
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Reading the file is an event as well, and must not lead to reading it again.
+        if !event.is_ok_and(|event| is_read(event.kind)) {
+            // Full: a look is due anyway. Closed: nobody looks any more.
+            wake.try_send(()).ok();
+        }
+    })
+    .map_err(io::Error::other)?;
+    let (sender, events) = mpsc::channel(1);
+    let mut watched = Watched { path, poll, watcher, directories: BTreeSet::new() };
+    watched.follow();
+    let seen = Fingerprint::of(&watched.path);
+    tokio::spawn(watched.run(seen, woken, sender));
+    Ok(events)
+}
+
+const fn is_read(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
+        EventKind::Access(_) => true,
+        _ => false,
+    }
+}
+
+/// Tells one state of a file from another without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fingerprint {
+    device: u64,
+    inode: u64,
+    size_bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Fingerprint {
+    /// Of the file that the path leads to; `None` if it leads nowhere.
+    fn of(path: &Path) -> Option<Self> {
+        let data = fs::metadata(path).ok()?;
+        Some(Self {
+            device: data.dev(),
+            inode: data.ino(),
+            size_bytes: data.size(),
+            modified: (data.mtime(), data.mtime_nsec()),
+            changed: (data.ctime(), data.ctime_nsec()),
+        })
+    }
+}
+
+struct Watched {
+    path: PathBuf,
+    /// Time between looks without an event.
+    poll: Duration,
+    watcher: RecommendedWatcher,
+    /// Directories that an inotify watch was asked for.
+    directories: BTreeSet<PathBuf>,
+}
+
+impl Watched {
+    async fn run(
+        mut self,
+        mut seen: Option<Fingerprint>,
+        mut woken: mpsc::Receiver<()>,
+        sender: mpsc::Sender<FileEvent>,
+    ) {
+        let mut poll = tokio::time::interval(self.poll);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = sender.closed() => return,
+                Some(()) = woken.recv() => settle(&mut woken).await,
+                _ = poll.tick() => {}
+            }
+            // First follow, then look: a swap in between is seen by the look.
+            self.follow();
+            let now = Fingerprint::of(&self.path);
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            let event = if now.is_some() { FileEvent::Changed } else { FileEvent::Removed };
+            if sender.send(event).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Watches the directories that decide where the path leads, and no others.
+    fn follow(&mut self) {
+        let wanted = directories(&self.path);
+        for gone in self.directories.difference(&wanted) {
+            // It may have been removed, and its watch with it.
+            self.watcher.unwatch(gone).ok();
+        }
+        for directory in &wanted {
+            // Again at every look: another directory may have taken the name. One that cannot be
+            // watched (not there yet, no watches left) is left to the poll.
+            self.watcher.watch(directory, RecursiveMode::NonRecursive).ok();
+        }
+        self.directories = wanted;
+    }
+}
+
+/// Waits until no event came for a while.
+async fn settle(woken: &mut mpsc::Receiver<()>) {
+    let end = Instant::now() + BURST_MAX;
+    loop {
+        let quiet = (Instant::now() + QUIET).min(end);
+        if !matches!(tokio::time::timeout_at(quiet, woken.recv()).await, Ok(Some(()))) {
+            return;
+        }
+    }
+}
+
+/// The directories that hold the path and every symlink on the way to the file. Directories that
+/// are links themselves are followed too: `current -> release-7`, `..data -> ..2026_01_31`.
+fn directories(path: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut waiting = vec![path.to_owned()];
+    let mut links = 0;
+    while let Some(path) = waiting.pop() {
+        if let Some(directory) = path.parent() {
+            found.insert(directory.to_owned());
+        }
+        // A link among the ancestors is swapped in *its* directory.
+        for step in path.ancestors() {
+            let (Ok(target), Some(directory)) = (fs::read_link(step), step.parent()) else {
+                continue;
+            };
+            links += 1;
+            if links > SYMLINKS_MAX {
+                return found;
+            }
+            found.insert(directory.to_owned());
+            let rest = path.strip_prefix(step).unwrap_or_else(|_| Path::new(""));
+            let target = directory.join(target);
+            waiting.push(if rest.as_os_str().is_empty() { target } else { target.join(rest) });
+            break;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    /// A test that waits so long has failed.
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// Without the poll, so that a test that passes owes it to inotify.
+    const NEVER: Duration = Duration::from_hours(1);
+
+    async fn next(events: &mut mpsc::Receiver<FileEvent>) -> FileEvent {
+        tokio::time::timeout(LIMIT, events.recv()).await.expect("an event").expect("a watcher")
+    }
+
+    /// Events until one is `wanted`: slow machines may see the steps of a change apart.
+    async fn until(events: &mut mpsc::Receiver<FileEvent>, wanted: FileEvent) {
+        while next(events).await != wanted {}
+    }
+
+    fn setup() -> (TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lb.yaml");
+        (directory, path)
+    }
+
+    #[tokio::test]
+    async fn a_write_in_place_is_seen() {
+        let (_directory, path) = setup();
+        fs::write(&path, "one").unwrap();
+        let mut events = watch_and_poll(&path, NEVER).unwrap();
+        fs::write(&path, "three").unwrap();
+        until(&mut events, FileEvent::Changed).await;
+    }
+
+    #[tokio::test]
+    async fn a_replacement_by_rename_is_seen_every_time() {
+        let (directory, path) = setup();
+        fs::write(&path, "one").unwrap();
+        let mut events = watch_and_poll(&path, NEVER).unwrap();
+        for _ in 0..3 {
+            let other = directory.path().join("lb.yaml.new");
+            fs::write(&other, "two").unwrap();
+            fs::rename(&other, &path).unwrap();
+            until(&mut events, FileEvent::Changed).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_swapped_config_map_is_seen_every_time() {
+        let (directory, path) = setup();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("..1")).unwrap();
+        fs::write(at("..1/lb.yaml"), "one").unwrap();
+        symlink("..1", at("..data")).unwrap();
+        symlink("..data/lb.yaml", &path).unwrap();
+        let mut events = watch_and_poll(&path, NEVER).unwrap();
+        for round in 2..4 {
+            fs::create_dir(at(&format!("..{round}"))).unwrap();
+            fs::write(at(&format!("..{round}/lb.yaml")), "next").unwrap();
+            symlink(format!("..{round}"), at("..data_tmp")).unwrap();
+            fs::rename(at("..data_tmp"), at("..data")).unwrap();
+            fs::remove_dir_all(at(&format!("..{}", round - 1))).unwrap();
+            until(&mut events, FileEvent::Changed).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_behind_a_link_to_another_directory_is_seen() {
+        let (_directory, path) = setup();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let real = elsewhere.path().join("real.yaml");
+        fs::write(&real, "one").unwrap();
+        symlink(&real, &path).unwrap();
+        let mut events = watch_and_poll(&path, NEVER).unwrap();
+        fs::write(&real, "three").unwrap();
+        until(&mut events, FileEvent::Changed).await;
+    }
+
+    #[tokio::test]
+    async fn removal_and_return_are_seen() {
+        let (_directory, path) = setup();
+        let mut events = watch_and_poll(&path, NEVER).unwrap();
+        fs::write(&path, "one").unwrap();
+        until(&mut events, FileEvent::Changed).await;
+        fs::remove_file(&path).unwrap();
+        until(&mut events, FileEvent::Removed).await;
+        fs::write(&path, "one").unwrap();
+        until(&mut events, FileEvent::Changed).await;
+    }
+
+    #[tokio::test]
+    async fn a_burst_of_writes_is_not_an_event_each() {
+        let (_directory, path) = setup();
+        fs::write(&path, "0").unwrap();
+        let mut events = watch_and_poll(&path, NEVER).unwrap();
+        for round in 0..1_000 {
+            fs::write(&path, "x".repeat(round)).unwrap();
+        }
+        until(&mut events, FileEvent::Changed).await;
+        fs::remove_file(&path).unwrap();
+        let mut changes = 1;
+        while next(&mut events).await == FileEvent::Changed {
+            changes += 1;
+        }
+        assert!(changes < 100, "{changes} events for 1000 writes");
+    }
+
+    #[tokio::test]
+    async fn the_poll_sees_what_inotify_cannot() {
+        let (directory, _) = setup();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir_all(at("etc/lb")).unwrap();
+        fs::write(at("etc/lb/lb.yaml"), "one").unwrap();
+        let mut events = watch_and_poll(&at("etc/lb/lb.yaml"), QUIET).unwrap();
+        // Another file takes the path by a rename two directories up.
+        fs::create_dir_all(at("new/lb")).unwrap();
+        fs::write(at("new/lb/lb.yaml"), "two").unwrap();
+        fs::rename(at("etc"), at("old")).unwrap();
+        until(&mut events, FileEvent::Removed).await;
+        fs::rename(at("new"), at("etc")).unwrap();
+        until(&mut events, FileEvent::Changed).await;
+        // From then on the new directory is the watched one.
+        fs::write(at("etc/lb/lb.yaml"), "three").unwrap();
+        until(&mut events, FileEvent::Changed).await;
+    }
+
+    #[test]
+    fn links_that_run_in_circles_end() {
+        let (directory, path) = setup();
+        symlink(&path, directory.path().join("b")).unwrap();
+        symlink(directory.path().join("b"), &path).unwrap();
+        assert!(directories(&path).contains(directory.path()));
+    }
+}

@@ -1,0 +1,36 @@
+//! `lbd check`.
+
+use super::output::{Exit, say};
+use crate::config;
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// Arguments of `lbd check`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Prints nothing to standard output. Warnings and errors go to standard error, each with its place in
+the file and, where there is one, a hint. Exit codes: 0 the file is good, 1 it is not.
+
+Example:
+  lbd check /etc/lb/lb.yaml && systemctl reload lbd")]
+pub(super) struct Arguments {
+    /// Configuration file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Checks the file.
+#[expect(clippy::unnecessary_wraps, reason = "verbs share one signature")]
+pub(super) fn run(arguments: &Arguments) -> Result<Exit> {
+    let checked = config::check_file(&arguments.file);
+    if !checked.diagnostics.is_empty() {
+        eprint!("{}", checked.diagnostics);
+    }
+    let Some(desired) = checked.desired else { return Ok(Exit::Failed) };
+    let vips: usize = desired.services.values().map(|service| service.vips.len()).sum();
+    let backends: usize = desired.services.values().map(|service| service.backends.len()).sum();
+    let services = desired.services.len();
+    let name = arguments.file.display();
+    say("lbd", &format!("{name} is good: {services} services, {vips} VIPs, {backends} backends"));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,98 @@
+//! `lbctl get`.
+
+use super::{
+    generation,
+    output::{Exit, Output},
+    source,
+};
+use crate::{
+    admin::resource::{FlowFilter, List, backends, stats, vips},
+    runtime::Instance,
+};
+use anyhow::Result;
+use clap::Subcommand;
+
+/// What to get.
+#[derive(Subcommand)]
+pub(super) enum What {
+    /// VIPs: mode, backends, ring, traffic.
+    Vips,
+    /// Backends of every VIP: state, health, share of the ring, next hop, traffic.
+    Backends,
+    /// Tracked flows (of slots that moved) and translated flows.
+    #[command(after_help = "\
+A flow is tracked only while its ring slot has moved; all others need no memory and are not listed.
+
+Examples:
+  lbctl get flows --backend web/a
+  lbctl get flows --vip 192.0.2.10:80/tcp --limit 10 -o wide")]
+    Flows(FlowArguments),
+    /// Counters: forwarded, answered, passed and dropped packets by reason, flow events.
+    Stats,
+    /// Loaded programs and the interfaces they run on.
+    Programs,
+    /// Generations, configuration and interfaces; exits 3 if something is not as it should be.
+    Generation,
+}
+
+/// Which flows.
+#[derive(clap::Args)]
+pub(super) struct FlowArguments {
+    /// Only flows to this VIP (`192.0.2.10:80/tcp`) or to VIPs that begin so.
+    #[arg(long)]
+    vip: Option<String>,
+    /// Only flows of this backend.
+    #[arg(long, value_name = "SERVICE/BACKEND")]
+    backend: Option<String>,
+    /// At most so many.
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    limit: usize,
+}
+
+/// Gets and prints.
+pub(super) fn run(instance: &Instance, output: Output, what: &What) -> Result<Exit> {
+    match what {
+        What::Vips => output.list(&source::ask_or_read(
+            "lbctl",
+            instance,
+            async |client| client.get("/v1/vips").await,
+            |maps| Ok(List::new(vips(&source::view(instance, maps)?))),
+        )?)?,
+        What::Backends => output.list(&source::ask_or_read(
+            "lbctl",
+            instance,
+            async |client| client.get("/v1/backends").await,
+            |maps| Ok(List::new(backends(&source::view(instance, maps)?))),
+        )?)?,
+        What::Stats => output.list(&source::ask_or_read(
+            "lbctl",
+            instance,
+            async |client| client.get("/v1/stats").await,
+            |maps| Ok(List::new(stats(&source::view(instance, maps)?))),
+        )?)?,
+        What::Programs => output.list(&source::ask_or_read(
+            "lbctl",
+            instance,
+            async |client| client.get("/v1/programs").await,
+            |maps| Ok(List::new(maps.programs()?)),
+        )?)?,
+        What::Flows(arguments) => flows(instance, output, arguments)?,
+        What::Generation => return generation::run(instance, output),
+    }
+    Ok(Exit::Done)
+}
+
+fn flows(instance: &Instance, output: Output, arguments: &FlowArguments) -> Result<()> {
+    let filter = FlowFilter {
+        vip: arguments.vip.clone(),
+        backend: arguments.backend.clone(),
+        limit: arguments.limit,
+    };
+    let list = source::ask_or_read(
+        "lbctl",
+        instance,
+        async |client| client.get(&format!("/v1/flows?{}", filter.to_query())).await,
+        |maps| Ok(List::new(maps.flows(&filter)?)),
+    )?;
+    output.list(&list)
+}

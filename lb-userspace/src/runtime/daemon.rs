@@ -1,0 +1,354 @@
+//! The daemon: collects events into bursts, runs a cycle for each, and publishes what came of it.
+
+use super::{Drains, ServiceManager, wall_ms};
+use crate::{
+    admin::{
+        Command, Status,
+        resource::{ConfigurationStatus, GenerationResource, InterfaceResource},
+    },
+    health::{Checkers, Transition, targets},
+    model::Desired,
+    reconcile::{AttachState, Attached, Cycle, CycleError, Driver, Engine, Fact, Reach},
+};
+use arc_swap::ArcSwap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{self, Instant},
+};
+
+/// Events that follow one another within this time share a cycle: a burst of neighbour or health
+/// changes costs one change of the maps.
+const BURST: Duration = Duration::from_millis(15);
+
+/// When a failed cycle, or an interface that could not be attached, is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The source was read: a configuration with the way to its backends, or why it is none.
+    Configuration {
+        /// What asked for it, for the log.
+        cause: &'static str,
+        /// What was read.
+        result: Result<Desired, String>,
+    },
+    /// How backend addresses are reached now.
+    Reach(BTreeMap<IpAddr, Reach>),
+    /// An interface came, went or changed.
+    Links,
+    /// A health verdict changed.
+    Health(Transition),
+    /// An operator asks.
+    Command(Command),
+    /// A sweep ended; see [`Fact::Swept`].
+    Swept {
+        /// Generation in force when it began.
+        generation: u64,
+        /// Slots that tracked flows still hold, by VIP index.
+        held_slots: BTreeMap<u32, BTreeSet<u32>>,
+    },
+    /// A transition window is over, or something failed before is due again.
+    Due,
+    /// A reload began.
+    Reloading,
+    /// Exit, leaving the data plane as it is.
+    Stop,
+}
+
+/// What a [`Daemon`] is made of.
+pub struct Parts<E> {
+    /// Reconciler.
+    pub driver: Driver<E>,
+    /// Health checks.
+    pub checkers: Checkers,
+    /// Where drains are kept.
+    pub drains: Drains,
+    /// Instance name.
+    pub instance: String,
+    /// Configuration file as given.
+    pub file: String,
+}
+
+/// The daemon's state beside the driver's.
+pub struct Daemon<E> {
+    parts: Parts<E>,
+    status: Arc<ArcSwap<Status>>,
+    manager: ServiceManager,
+    loaded_ms: u64,
+    last_error: Option<String>,
+    retry_at: Option<Instant>,
+    causes: BTreeSet<&'static str>,
+    replies: Vec<oneshot::Sender<Result<u64, String>>>,
+}
+
+impl<E: Engine<Error: Error + 'static>> Daemon<E> {
+    /// A daemon that has not read its configuration yet.
+    pub fn new(parts: Parts<E>) -> Self {
+        let status = Status {
+            image: Arc::new(parts.driver.running().clone()),
+            observed: Arc::default(),
+            generation: GenerationResource::new(&parts.instance, 0),
+        };
+        let mut daemon = Self {
+            parts,
+            status: Arc::new(ArcSwap::from_pointee(status)),
+            manager: ServiceManager,
+            loaded_ms: 0,
+            last_error: None,
+            retry_at: None,
+            causes: BTreeSet::new(),
+            replies: Vec::new(),
+        };
+        daemon.publish();
+        daemon
+    }
+
+    /// The published status, which follows every cycle.
+    pub fn status(&self) -> Arc<ArcSwap<Status>> {
+        Arc::clone(&self.status)
+    }
+
+    /// Brings the first configuration into force. An error means that nothing was changed, or
+    /// that the data plane does not work.
+    pub fn start(
+        &mut self,
+        desired: Desired,
+        reach: BTreeMap<IpAddr, Reach>,
+    ) -> Result<(), CycleError> {
+        self.causes.insert("start");
+        self.parts.driver.note(Fact::Reach(reach));
+        self.parts.driver.note(Fact::Desired(desired));
+        self.cycle().unwrap_or(Ok(()))?;
+        self.manager.ready();
+        Ok(())
+    }
+
+    /// Handles events until [`Event::Stop`], or until nobody can send any more.
+    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        loop {
+            let first = tokio::select! {
+                event = events.recv() => event,
+                () = sleep_until(self.due()) => Some(Event::Due),
+            };
+            let Some(first) = first else { break };
+            let mut stops = self.take(first);
+            let end = Instant::now() + BURST;
+            while let Ok(Some(event)) = time::timeout_at(end, events.recv()).await {
+                stops |= self.take(event);
+            }
+            if stops {
+                break;
+            }
+            // Errors are logged and published; the loop goes on.
+            drop(self.cycle());
+        }
+        self.manager.stopping();
+    }
+
+    /// Notes an event; true if it ends the loop.
+    fn take(&mut self, event: Event) -> bool {
+        match event {
+            Event::Configuration { cause, result: Ok(desired) } => {
+                self.causes.insert(cause);
+                self.parts.driver.note(Fact::Desired(desired));
+            }
+            Event::Configuration { cause, result: Err(error) } => {
+                tracing::error!("the new configuration is not used ({cause}):\n{error}");
+                self.last_error = Some(error);
+                self.manager.ready();
+                self.publish();
+            }
+            Event::Reach(reach) => {
+                self.causes.insert("routes and neighbours");
+                self.parts.driver.note(Fact::Reach(reach));
+            }
+            Event::Links => {
+                self.causes.insert("interfaces");
+                self.parts.driver.note(Fact::Links);
+            }
+            Event::Health(transition) => self.take_health(transition),
+            Event::Command(Command::Drain { key, drain, reply }) => {
+                self.take_drain(key, drain, reply);
+            }
+            Event::Swept { generation, held_slots } => {
+                self.causes.insert("sweep");
+                self.parts.driver.note(Fact::Swept { generation, held_slots });
+            }
+            Event::Due => {
+                self.causes.insert("timer");
+                self.parts.driver.note(Fact::Time);
+            }
+            Event::Reloading => self.manager.reloading(),
+            Event::Stop => return true,
+        }
+        false
+    }
+
+    fn take_health(&mut self, transition: Transition) {
+        let Transition { key, is_up, reason } = transition;
+        let (service, backend) = &key;
+        if is_up {
+            tracing::info!(service, backend, reason, "backend is up");
+        } else {
+            tracing::warn!(service, backend, reason, "backend is down");
+        }
+        self.causes.insert("health");
+        self.parts.driver.note(Fact::Health { key, is_up });
+    }
+
+    /// Stores the drain first: a crash must not forget what an operator was told.
+    fn take_drain(
+        &mut self,
+        key: (String, String),
+        drain: bool,
+        reply: oneshot::Sender<Result<u64, String>>,
+    ) {
+        let mut drained = self.parts.driver.observed().drained.clone();
+        let is_news = if drain { drained.insert(key.clone()) } else { drained.remove(&key) };
+        if is_news && let Err(error) = self.parts.drains.store(&drained) {
+            tracing::error!("drains cannot be stored: {error:#}");
+            // The asker may be gone.
+            reply.send(Err(format!("{error:#}"))).ok();
+            return;
+        }
+        let (service, backend) = &key;
+        tracing::info!(service, backend, drain, "operator");
+        self.causes.insert("operator");
+        self.replies.push(reply);
+        self.parts.driver.note(Fact::Drain { key, drain });
+    }
+
+    /// Runs a cycle and lets everyone know; `None` if there was nothing to do.
+    fn cycle(&mut self) -> Option<Result<(), CycleError>> {
+        let began = Instant::now();
+        let outcome = self.parts.driver.cycle(wall_ms());
+        let causes = std::mem::take(&mut self.causes);
+        self.retry_at = None;
+        match &outcome {
+            Some(Ok(cycle)) => self.succeeded(cycle, &causes, began.elapsed()),
+            Some(Err(error)) => self.failed(error, &causes),
+            None => {}
+        }
+        if self.parts.driver.is_partly_attached() {
+            self.retry_at = Some(Instant::now() + RETRY);
+        }
+        self.publish();
+        let generation = self.parts.driver.running().generation;
+        let reply = match &outcome {
+            Some(Err(error @ CycleError::Engine(_))) => Err(error.to_string()),
+            _ => Ok(generation),
+        };
+        for asker in self.replies.drain(..) {
+            // The asker may be gone.
+            asker.send(reply.clone()).ok();
+        }
+        outcome.map(|result| result.map(drop))
+    }
+
+    fn succeeded(&mut self, cycle: &Cycle, causes: &BTreeSet<&'static str>, took: Duration) {
+        if cycle.took_desired {
+            self.loaded_ms = wall_ms();
+            self.last_error = None;
+            let driver = &self.parts.driver;
+            if let Some(desired) = driver.desired() {
+                self.parts.checkers.reconcile(&targets(desired), &driver.observed().down);
+            }
+            if let Err(error) = self.parts.drains.store(&driver.observed().drained) {
+                tracing::error!("drains cannot be stored: {error:#}");
+            }
+            self.manager.ready();
+            for attached in driver.attachments() {
+                log_attached(attached);
+            }
+        }
+        for unusable in &cycle.unusable {
+            let (vip, backend) = (&unusable.vip, &unusable.backend);
+            tracing::debug!(%vip, backend, reason = unusable.reason, "backend cannot be used yet");
+        }
+        if cycle.steps.is_empty() && !cycle.took_desired {
+            tracing::debug!(?causes, "nothing to change");
+            return;
+        }
+        let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let (generation, steps) = (cycle.generation, &cycle.steps);
+        tracing::info!(generation, ?causes, ?steps, duration_us, "applied");
+        self.manager.status(&format!("generation {generation}"));
+    }
+
+    fn failed(&mut self, error: &CycleError, causes: &BTreeSet<&'static str>) {
+        tracing::error!(?causes, %error, "not applied");
+        self.last_error = Some(error.to_string());
+        if matches!(error, CycleError::Engine(_)) {
+            self.retry_at = Some(Instant::now() + RETRY);
+        }
+        self.manager.ready();
+    }
+
+    /// When something is to be done without an event.
+    fn due(&self) -> Option<Instant> {
+        let window = self.parts.driver.window_ends_ms().map(|end_ms| {
+            Instant::now() + Duration::from_millis(end_ms.saturating_sub(wall_ms()).max(1))
+        });
+        self.retry_at.into_iter().chain(window).min()
+    }
+
+    fn publish(&mut self) {
+        let driver = &self.parts.driver;
+        let image = Arc::new(driver.running().clone());
+        let mut generation = GenerationResource::new(&self.parts.instance, image.generation);
+        generation.daemon_version = Some(env!("CARGO_PKG_VERSION").to_owned());
+        generation.desired = Some(driver.wanted_generation());
+        generation.configuration = Some(ConfigurationStatus {
+            file: self.parts.file.clone(),
+            loaded_ms: self.loaded_ms,
+            last_error: self.last_error.clone(),
+        });
+        generation.interfaces = driver.attachments().iter().map(interface).collect();
+        generation.judge(&image);
+        let observed = Arc::new(driver.observed().clone());
+        self.status.store(Arc::new(Status { image, observed, generation }));
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn log_attached(attached: &Attached) {
+    let interface = &attached.interface;
+    match &attached.state {
+        AttachState::Native => tracing::info!(interface, "forwards in native XDP"),
+        AttachState::Generic(reason) => {
+            tracing::warn!(interface, reason, "forwards in generic XDP, which is slower");
+        }
+        AttachState::Failed(reason) => tracing::error!(interface, reason, "does not forward"),
+    }
+}
+
+/// An attachment as the API tells it.
+pub fn interface(attached: &Attached) -> InterfaceResource {
+    let (attach_mode, reason) = match &attached.state {
+        AttachState::Native => (Some("native"), None),
+        AttachState::Generic(reason) => (Some("generic"), Some(reason.clone())),
+        AttachState::Failed(reason) => (None, Some(reason.clone())),
+    };
+    InterfaceResource {
+        name: attached.interface.clone(),
+        attach_mode: attach_mode.map(ToOwned::to_owned),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! `cargo xtask bench`: measures against a rival, alternating in one run.
+
+use std::{ffi::OsString, path::Path};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::product;
+
+/// Options of `cargo xtask bench`
+#[derive(Args)]
+pub(crate) struct Options {
+    /// What to measure, and how: `l4 [--quick]`; passed on to lb-bench
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+pub(crate) fn run(options: &Options, root: &Path) -> Result<()> {
+    product::run(root, "lb-bench", &options.arguments)
+}

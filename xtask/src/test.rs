@@ -1,0 +1,39 @@
+//! `cargo xtask test`: the tests; the last lines are cargo's own.
+
+use std::{ffi::OsString, path::Path};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{
+    command,
+    setup::{self, Scope},
+};
+
+/// Options of `cargo xtask test`
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only the crates' own tests, none of the cases that need root and a kernel
+    #[arg(long)]
+    unit: bool,
+    /// Run the tests whose name contains one of these
+    filters: Vec<OsString>,
+}
+
+pub(crate) fn run(options: &Options, root: &Path) -> Result<()> {
+    setup::ensure(if options.unit { Scope::Build } else { Scope::Lab })?;
+    let mut cargo = command::cargo(root);
+    cargo.args(["test", "--workspace", "--no-fail-fast"]);
+    if options.unit {
+        cargo.args(["--exclude", "lb-tests"]);
+    } else if !setup::is_root() {
+        eprintln!(
+            "test: not root: the cases that load programs and make namespaces will fail; \
+             `cargo xtask test --unit` leaves them out"
+        );
+    }
+    if !options.filters.is_empty() {
+        cargo.arg("--").args(&options.filters);
+    }
+    command::become_it(&mut cargo)
+}
