@@ -3,12 +3,21 @@
 //! What a test usually needs, in the order it needs it: [`lab::Lab::up`] raises the hosts,
 //! [`server::Server::start`] puts a real server on a backend, the functions of [`client`] send
 //! real traffic and tally who answered, [`capture::Capture`] proves what was on the wire, and
-//! [`wait::eventually`] waits for a state instead of sleeping.
+//! [`wait::eventually`] waits for a state instead of sleeping. [`packet`] has the packet tables,
+//! which need no traffic.
 
 pub mod bench;
 pub mod capture;
 pub mod client;
 pub mod demo;
 pub mod lab;
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "fixtures and assertions of tests: a panic is how a row fails"
+)]
+pub mod packet;
 pub mod server;
 pub mod wait;
