@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test stops where it fails")]
 
+mod kernel;
 mod router;
 mod world;
 

@@ -165,15 +165,14 @@ impl World {
         self.opened_count += 1;
         let is_tcp = !number.is_multiple_of(3);
         let protocol = if is_tcp { Protocol::Tcp } else { Protocol::Udp };
-        let client = number % CLIENTS;
-        let flow = Flow { vip: vip(protocol), hash: client.wrapping_mul(0x9e37_79b1) >> 7 };
+        let flow = Flow { vip: vip(protocol), client: number % CLIENTS };
         if self.flows.iter().any(|living| living.flow == flow) {
             return;
         }
         let router = (number % 2) as usize;
         let now_ms = self.observed.now_ms;
         let Some(backend) = self.routers[router].pick(flow, is_tcp, now_ms) else { return };
-        let occupant = self.routers[router].tables.backends[&backend.index()].backend.clone();
+        let occupant = self.routers[router].kernel.maps.backends[&backend.index()].backend.clone();
         if is_tcp {
             let wanted = &self.desired.services[SERVICE].backends[&occupant];
             let is_down = self.observed.down.contains(&(SERVICE.to_owned(), occupant.clone()));
@@ -233,12 +232,12 @@ impl World {
     fn check_agreement(&self) {
         let [one, other] = &self.routers;
         for protocol in [Protocol::Tcp, Protocol::Udp] {
-            for hash in 0..RING_SLOTS {
-                let flow = Flow { vip: vip(protocol), hash };
-                assert_eq!(one.untracked(flow), other.untracked(flow), "slot {hash}");
+            let vip = vip(protocol);
+            for slot in 0..RING_SLOTS {
+                assert_eq!(one.untracked(vip, slot), other.untracked(vip, slot), "slot {slot}");
             }
             let hash = |router: &Router| {
-                let image = &router.image.vips[&vip(protocol)];
+                let image = &router.image.vips[&vip];
                 let names: BTreeMap<u32, &str> = image
                     .backends
                     .iter()
