@@ -5,7 +5,7 @@ use std::{
     io::{self, IsTerminal},
 };
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, filter::Directive, fmt};
 
 /// Environment variable with filter directives (`lb_userspace::health=debug`) that go beyond
 /// `-v` and `-q`.
@@ -42,14 +42,21 @@ impl Verbosity {
             _ => LevelFilter::TRACE,
         }
     }
+
+    /// The level for our own code; libraries tell of their troubles only.
+    fn directive(self) -> Directive {
+        let level = self.level();
+        format!("lb_userspace={level}").parse().unwrap_or_else(|_| level.into())
+    }
 }
 
 /// Starts logging to standard error. Called once, first.
 pub fn start(format: LogFormat, verbosity: Verbosity) {
     let filter = EnvFilter::builder()
-        .with_default_directive(verbosity.level().into())
+        .with_default_directive(LevelFilter::WARN.into())
         .with_env_var(FILTER_VARIABLE)
-        .from_env_lossy();
+        .from_env_lossy()
+        .add_directive(verbosity.directive());
     let is_colourful =
         io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_colourful);

@@ -52,17 +52,16 @@ impl<'lab> Daemon<'lab> {
         Ok(daemon)
     }
 
-    /// Starts lbd and waits until it answers lbctl.
+    /// Starts lbd and waits until all that is configured is in force.
     pub(super) fn run(&mut self) -> Result<()> {
         let mut command = self.router.command(binary("lbd")?)?;
         command.args(["run", "--instance", &self.instance, "--config"]).arg(self.file.path());
         let mut process = self.router.spawn(&mut command)?;
-        let lbctl = binary("lbctl")?;
-        let answers = eventually(START_LIMIT, "an answer of lbd to lbctl", || {
-            let answered = process.is_running() && self.answers(&lbctl).unwrap_or(false);
-            (answered || !process.is_running()).then_some(answered)
+        let is_up = eventually(START_LIMIT, "lbd in good order", || {
+            let is_up = process.is_running() && self.is_in_order().unwrap_or(false);
+            (is_up || !process.is_running()).then_some(is_up)
         });
-        if !answers.unwrap_or(false) {
+        if !is_up.unwrap_or(false) {
             bail!("lbd is not up; it printed:\n{}", process.lines().join("\n"));
         }
         self.process = Some(process);
@@ -91,7 +90,7 @@ impl<'lab> Daemon<'lab> {
 
     /// What lbctl says of the counters, for a report of failures.
     pub(super) fn stats(&self) -> Result<String> {
-        let output = self.lbctl(&binary("lbctl")?)?.output().context("start lbctl")?;
+        let output = self.lbctl(&["get", "stats", "-o", "json"])?.output().context("start lbctl")?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
@@ -116,13 +115,14 @@ impl<'lab> Daemon<'lab> {
         detach(self.router, &self.instance)
     }
 
-    fn answers(&self, lbctl: &PathBuf) -> Result<bool> {
-        Ok(self.lbctl(lbctl)?.output().context("start lbctl")?.status.success())
+    /// Whether lbd answers and all that is configured is in force (exit status 0, not 3).
+    fn is_in_order(&self) -> Result<bool> {
+        Ok(self.lbctl(&["status"])?.output().context("start lbctl")?.status.success())
     }
 
-    fn lbctl(&self, lbctl: &PathBuf) -> Result<Command> {
-        let mut command = self.router.command(lbctl)?;
-        command.args(["--instance", &self.instance, "get", "stats", "-o", "json"]);
+    fn lbctl(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = self.router.command(binary("lbctl")?)?;
+        command.args(["--instance", &self.instance]).args(arguments);
         Ok(command)
     }
 
