@@ -1,6 +1,5 @@
 //! lbd as the demo runs it: on the router, and its decapsulating program on the backends.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -90,7 +89,8 @@ impl<'lab> Daemon<'lab> {
 
     /// What lbctl says of the counters, for a report of failures.
     pub(super) fn stats(&self) -> Result<String> {
-        let output = self.lbctl(&["get", "stats", "-o", "json"])?.output().context("start lbctl")?;
+        let output =
+            self.lbctl(&["get", "stats", "-o", "json"])?.output().context("start lbctl")?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
