@@ -20,15 +20,44 @@ pub enum FlowTable {
     Missed,
 }
 
-/// A next-hop look-up.
+/// The answer to a next-hop look-up. A plain struct: what an enum leaves undefined in its shorter
+/// variants the verifier refuses to see moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// Found.
-    Found(NextHop),
-    /// There is a route but its next hop's link address is not known.
+pub struct Route {
+    /// What was found.
+    pub status: RouteStatus,
+    /// The next hop, if found.
+    pub hop: NextHop,
+    /// What the route carries, bytes, if the packet is larger.
+    pub mtu: u16,
+}
+
+/// What a next-hop look-up found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RouteStatus {
+    /// The next hop.
+    Found,
+    /// A route, but its next hop's link address is not known.
     NoNeighbour,
-    /// There is no route, or it does not forward.
+    /// A route that does not carry a packet of that size.
+    TooBig,
+    /// No route, or one that does not forward.
     None,
+}
+
+impl Route {
+    /// A next hop.
+    #[inline(always)]
+    pub const fn found(hop: NextHop) -> Self {
+        Self { status: RouteStatus::Found, hop, mtu: 0 }
+    }
+
+    /// Anything but a next hop.
+    #[inline(always)]
+    pub const fn missing(status: RouteStatus, mtu: u16) -> Self {
+        Self { status, hop: NextHop { ifindex: 0, macs: [0; 3] }, mtu }
+    }
 }
 
 /// The state of the data plane.
@@ -70,8 +99,8 @@ pub trait Tables {
     /// Stores what a datagram's first fragment taught; false if it could not be.
     fn fragment_store(&self, key: &FragmentKey, entry: &FragmentEntry) -> bool;
 
-    /// Asks the host for the way to an address.
-    fn route(&self, destination: &Words, is_ipv4: bool) -> Route;
+    /// Asks the host for the way of a packet of `length` bytes to an address.
+    fn route(&self, destination: &Words, is_ipv4: bool, length: u16) -> Route;
     /// Nanoseconds of a monotonic clock.
     fn now_ns(&self) -> u64;
     /// Counts an event of a VIP.

@@ -200,7 +200,8 @@ outcomes! {
     PassMalformed = "pass_malformed",
     /// ICMP to a VIP address that is neither an echo request nor an error about a flow.
     PassIcmp = "pass_icmp",
-    /// A translated reply whose next hop the host must resolve first; the host forwards it.
+    /// A translated reply that the host must forward: its next hop is not resolved yet, or it has
+    /// to be fragmented.
     PassNoNeighbour = "pass_no_neighbour",
     /// An echo request to a VIP address, answered by the program.
     EchoAnswered = "echo_answered",

@@ -29,16 +29,38 @@ impl Frame {
         (meta + TRACE_BYTES <= data).then_some(meta as *mut TraceRecord)
     }
 
+    // The context holds packet pointers in 32-bit fields, and the kernel makes a load of one a load
+    // of the whole pointer. The compiler would keep the 32 bits and extend them where they are
+    // used, which the verifier refuses; so the loads are written out.
+
     #[inline(always)]
     fn start(&self) -> usize {
-        // SAFETY: the kernel passes a valid context.
-        unsafe { (*self.ctx).data as usize }
+        let start: usize;
+        // SAFETY: `data`, the first field of the valid context that the kernel passes.
+        unsafe {
+            core::arch::asm!(
+                "{0} = *(u32 *)({1} + 0)",
+                out(reg) start,
+                in(reg) self.ctx,
+                options(pure, readonly, nostack),
+            );
+        }
+        start
     }
 
     #[inline(always)]
     fn end(&self) -> usize {
-        // SAFETY: the kernel passes a valid context.
-        unsafe { (*self.ctx).data_end as usize }
+        let end: usize;
+        // SAFETY: `data_end`, the second field of the valid context that the kernel passes.
+        unsafe {
+            core::arch::asm!(
+                "{0} = *(u32 *)({1} + 4)",
+                out(reg) end,
+                in(reg) self.ctx,
+                options(pure, readonly, nostack),
+            );
+        }
+        end
     }
 
     #[inline(always)]

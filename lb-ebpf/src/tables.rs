@@ -166,8 +166,8 @@ impl Tables for Live<'_> {
     }
 
     #[inline(always)]
-    fn route(&self, destination: &Words, is_ipv4: bool) -> Route {
-        fib::route(self.ctx, destination, is_ipv4)
+    fn route(&self, destination: &Words, is_ipv4: bool, length: u16) -> Route {
+        fib::route(self.ctx, destination, is_ipv4, length)
     }
 
     #[inline(always)]
@@ -268,8 +268,8 @@ impl Tables for Dry<'_> {
     }
 
     #[inline(always)]
-    fn route(&self, destination: &Words, is_ipv4: bool) -> Route {
-        self.live.route(destination, is_ipv4)
+    fn route(&self, destination: &Words, is_ipv4: bool, length: u16) -> Route {
+        self.live.route(destination, is_ipv4, length)
     }
 
     #[inline(always)]

@@ -162,7 +162,7 @@ pub struct BackendEntry {
     pub source: Words,
     /// Next hop.
     pub next_hop: NextHop,
-    /// Translated destination port, network order; equal to the VIP's port unless configured.
+    /// Translated destination port, network order; 0 (of an all-ports VIP) = the packet's own.
     pub port: u16,
     /// Largest IP packet that the path to the backend carries, bytes.
     pub mtu: u16,

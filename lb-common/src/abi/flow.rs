@@ -2,7 +2,8 @@
 
 use super::{BackendId, Words, pod};
 
-/// A flow as the client sends it: client to VIP. An affinity record has both ports 0.
+/// A flow as the client sends it: client to VIP. An affinity record has source
+/// port 0 and its VIP's index as destination port.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
 pub struct FlowKey {

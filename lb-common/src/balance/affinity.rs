@@ -19,7 +19,7 @@ pub(super) fn recall<'t, T: Tables>(
     if !applies(tables, vip) {
         return None;
     }
-    let id = tables.flow_hit(FlowTable::Opened, &client_key(&flow.key), false)?;
+    let id = tables.flow_hit(FlowTable::Opened, &client_key(vip, &flow.key), false)?;
     still_living(tables, id).filter(|backend| backend.state == BackendState::Active as u8)
 }
 
@@ -33,7 +33,7 @@ pub(super) fn remember<T: Tables>(
     backend: BackendId,
 ) {
     if applies(tables, vip) && matches!(decision, Decision::New | Decision::Previous) {
-        tables.flow_store(FlowTable::Opened, &client_key(&flow.key), backend);
+        tables.flow_store(FlowTable::Opened, &client_key(vip, &flow.key), backend);
     }
 }
 
@@ -42,7 +42,9 @@ fn applies<T: Tables>(tables: &T, vip: &VipEntry) -> bool {
     tables.features().has(Features::AFFINITY) && vip.flags & VIP_FLAG_AFFINITY != 0
 }
 
+/// The key of a client's record: no source port, and the VIP's index in the place of the other, so
+/// that VIPs of one address do not share records.
 #[inline(always)]
-const fn client_key(key: &FlowKey) -> FlowKey {
-    FlowKey { source_port: 0, destination_port: 0, ..*key }
+const fn client_key(vip: &VipEntry, key: &FlowKey) -> FlowKey {
+    FlowKey { source_port: 0, destination_port: vip.index as u16, ..*key }
 }

@@ -33,8 +33,8 @@ pub enum Detour {
     TooBig = 9,
 }
 
-/// Detours that one packet takes at most: an ICMP error, its translation, and "too big".
-pub const DETOURS_MAX: usize = 3;
+/// Detours that one packet takes at most: its own, and "too big" or an ICMP error's translation.
+pub const DETOURS_MAX: usize = 2;
 
 impl Detour {
     /// Names the detour as the path's result.

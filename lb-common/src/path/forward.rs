@@ -5,7 +5,7 @@ use crate::{
     abi::{BackendEntry, Features, Mode, NextHop, TRACE_NEXT_HOP_CACHED, TRACE_NEXT_HOP_LOOKUP},
     balance::Pick,
     packet::{Ip, PacketView, ethernet},
-    tables::{Route, Tables},
+    tables::{RouteStatus, Tables},
     verdict::{Outcome, Packed},
 };
 
@@ -66,10 +66,13 @@ pub(super) fn next_hop<T: Tables>(tables: &T, backend: &BackendEntry) -> Result<
         cached
     } else {
         tables.note(|trace| trace.next_hop = TRACE_NEXT_HOP_LOOKUP);
-        match tables.route(&backend.address, backend.is_ipv4 != 0) {
-            Route::Found(hop) => hop,
-            Route::NoNeighbour => return Err(Outcome::DropNoNeighbour),
-            Route::None => return Err(Outcome::DropNoRoute),
+        // The length is checked against the backend entry's MTU, not the route's.
+        let route = tables.route(&backend.address, backend.is_ipv4 != 0, 0);
+        match route.status {
+            RouteStatus::Found => route.hop,
+            RouteStatus::NoNeighbour => return Err(Outcome::DropNoNeighbour),
+            RouteStatus::TooBig => return Err(Outcome::DropTooBig),
+            RouteStatus::None => return Err(Outcome::DropNoRoute),
         }
     };
     tables.note(|trace| {

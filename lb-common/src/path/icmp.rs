@@ -17,7 +17,7 @@ use crate::{
         ethernet,
         icmp::{self, ECHO_REPLY, ECHO_REPLY_V6, HEADER_BYTES, Kind},
         ipv4, ipv6,
-        transport::{TCP, UDP},
+        transport::{TCP, UDP, UDP_CHECKSUM},
     },
     tables::Tables,
     verdict::{Event, Outcome, Packed},
@@ -83,7 +83,12 @@ fn write_echo<const V4: bool, V: PacketView, T: Tables>(view: &mut V, tables: &T
     let [old, checksum]: [u16; 2] = view.read(ip.l4)?;
     let [_, code] = old.to_ne_bytes();
     let new = u16::from_ne_bytes([if V4 { ECHO_REPLY } else { ECHO_REPLY_V6 }, code]);
-    view.write(ip.l4, [new, Sum::default().replace16(old, new).update(checksum)])?;
+    // Of data that is all zero the checksum must be all ones; for other data both are zero.
+    let checksum = match Sum::default().replace16(old, new).update(checksum) {
+        0 => 0xffff,
+        other => other,
+    };
+    view.write(ip.l4, [new, checksum])?;
     ethernet::readdress(view, &link.reversed())?;
     // Swapping source and destination leaves every checksum as it is.
     if V4 {
@@ -125,7 +130,11 @@ pub(super) fn error_to_backend<const V4: bool, V: PacketView, T: Tables>(
     match balance::pick(tables, &vip, &flow) {
         Ok(pick) => {
             tables.count_event(vip.index, Event::IcmpRouted);
-            forward::send::<V4, V, T>(view, tables, &ip, &pick)
+            match forward::send::<V4, V, T>(view, tables, &ip, &pick) {
+                // No error is sent about an error (RFC 1122 section 3.2.2, RFC 4443 section 2.4).
+                pending if pending.is_pending() => Packed::dropped(Outcome::DropTooBig),
+                verdict => verdict,
+            }
         }
         Err(reason) => Packed::dropped(reason),
     }
@@ -139,6 +148,9 @@ pub(super) fn translated_error_to_backend<const V4: bool, V: PacketView, T: Tabl
     let unmatched = Packed::dropped(Outcome::DropIcmpUnmatched);
     let Some((ip, quote)) = error_again::<V4, V, T>(view, tables) else { return unmatched };
     let Some(entry) = tables.nat_hit(&quote.reversed(), false) else { return unmatched };
+    if ip.hop_limit <= 1 {
+        return Packed::dropped(Outcome::DropTtlExpired);
+    }
     let Some(backend) = balance::still_living(tables, entry.backend) else { return unmatched };
     let hop = match forward::next_hop(tables, backend) {
         Ok(hop) => hop,
@@ -177,6 +189,9 @@ fn translate_error_back<const V4: bool, V: PacketView, T: Tables>(
     let not_ours = Packed::passed(Outcome::PassNotVip);
     let Some((ip, quote)) = error_again::<V4, V, T>(view, tables) else { return not_ours };
     let Some(reverse) = tables.nat_reverse_hit(&quote.reversed(), false) else { return not_ours };
+    if ip.hop_limit <= 1 {
+        return Packed::dropped(Outcome::DropTtlExpired);
+    }
     let from_backend = ip.source == quote.destination;
     let to = Translation {
         source: copied(&reverse.client),
@@ -190,7 +205,8 @@ fn translate_error_back<const V4: bool, V: PacketView, T: Tables>(
         return Packed::dropped(Outcome::DropIcmpUnmatched);
     }
     tables.count_event(reverse.vip_index, Event::IcmpRouted);
-    reply::to_client::<V4, V, T>(view, tables, &reverse.client, reverse.backend)
+    let route = tables.route(&reverse.client, V4, ip.length);
+    reply::to_client(view, tables, &route, reverse.backend)
 }
 
 /// An error that was parsed before, with the packet it quotes.
@@ -242,7 +258,7 @@ impl Quote {
     }
 }
 
-/// Rewrites an error's own addresses and those of the packet it quotes.
+/// Rewrites an error's own addresses and hop limit, and the packet it quotes.
 #[inline(always)]
 fn rewrite_error<const V4: bool, V: PacketView>(
     view: &mut V,
@@ -251,19 +267,25 @@ fn rewrite_error<const V4: bool, V: PacketView>(
     old: &Quote,
     new: &Translation,
 ) -> Option<()> {
-    let mut sum = Sum::default()
+    let quoted = Sum::default()
         .replace16(old.source_port, new.source_port)
         .replace16(old.destination_port, new.destination_port);
+    let mut sum = rewrite_quoted_udp::<V4, V>(view, ip, old, new, quoted)?;
     if V4 {
         // The quoted header's checksum moves against its addresses: the message's sum stays.
         replace_addresses4(view, old.l3, old.source, old.destination, new.source, new.destination)?;
         replace_addresses4(view, ip.l3, ip.source, ip.destination, source, destination)?;
+        let [old_life, checksum]: [u16; 2] = view.read(ip.l3 + 8)?;
+        let new_life = u16::from_ne_bytes([ip.hop_limit.wrapping_sub(1), icmp::ICMP]);
+        let checksum = Sum::default().replace16(old_life, new_life).update(checksum);
+        view.write(ip.l3 + 8, [new_life, checksum])?;
     } else {
         sum = sum
             .replace_words(old.source, new.source)
             .replace_words(old.destination, new.destination)
             .replace_words(ip.source, source)
             .replace_words(ip.destination, destination);
+        view.write(ip.l3 + 7, ip.hop_limit.wrapping_sub(1))?;
         view.write(old.l3 + 8, new.source)?;
         view.write(old.l3 + 24, new.destination)?;
         view.write(ip.l3 + 8, source)?;
@@ -272,6 +294,34 @@ fn rewrite_error<const V4: bool, V: PacketView>(
     view.write(old.l4, [new.source_port, new.destination_port])?;
     let checksum: u16 = view.read(ip.l4 + 2)?;
     view.write(ip.l4 + 2, sum.update(checksum))
+}
+
+/// Moves the checksum of a quoted UDP header, if it is quoted and in use, with its addresses and
+/// ports; returns what the whole message's checksum must make of that and of the `ports`.
+#[inline(always)]
+fn rewrite_quoted_udp<const V4: bool, V: PacketView>(
+    view: &mut V,
+    ip: &Ip,
+    old: &Quote,
+    new: &Translation,
+    ports: Sum,
+) -> Option<Sum> {
+    let at = old.l4 + UDP_CHECKSUM;
+    if old.protocol != UDP || at + size_of::<u16>() > ip.l3 + ip.length as usize {
+        return Some(ports);
+    }
+    let checksum: u16 = view.read(at)?;
+    if V4 && checksum == 0 {
+        return Some(ports);
+    }
+    let sum =
+        ports.replace_words(old.source, new.source).replace_words(old.destination, new.destination);
+    let updated = match sum.update(checksum) {
+        0 => 0xffff,
+        other => other,
+    };
+    view.write(at, updated)?;
+    Some(ports.replace16(checksum, updated))
 }
 
 #[inline(always)]

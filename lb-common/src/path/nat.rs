@@ -107,10 +107,11 @@ pub(super) fn follow<const V4: bool, V: PacketView, T: Tables>(
     };
     let is_reply = entry.path == FragmentPath::Reply as u8;
     if is_reply {
+        let route = tables.route(&translation.destination, V4, ip.length);
         if let Err(reason) = rewrite::<V4, V>(view, ip, &translation, None) {
             return Packed::dropped(reason);
         }
-        return reply::to_client::<V4, V, T>(view, tables, &entry.destination, backend.id);
+        return reply::to_client(view, tables, &route, backend.id);
     }
     let hop = match forward::next_hop(tables, backend) {
         Ok(hop) => hop,

@@ -1,15 +1,16 @@
 //! A translated flow's way back: from the backend to the client.
 
 use super::{
+    Detour,
     classify::flow_key,
     fragment,
     nat::{self, Translation},
     parse,
 };
 use crate::{
-    abi::{BackendId, FragmentPath, Words, copied},
+    abi::{BackendId, FragmentPath, copied},
     packet::{Fragment, PacketView, ethernet},
-    tables::{Route, Tables},
+    tables::{Route, RouteStatus, Tables},
     verdict::{Decision, Outcome, Packed},
 };
 
@@ -32,6 +33,10 @@ pub(super) fn translate<const V4: bool, V: PacketView, T: Tables>(
         source_port: reverse.vip_port,
         destination_port: reverse.client_port,
     };
+    let route = tables.route(&translation.destination, V4, ip.length);
+    if matches!(route.status, RouteStatus::TooBig) && ip.dont_fragment {
+        return Detour::too_big::<V4>(route.mtu);
+    }
     if !matches!(ip.fragment, Fragment::Whole) {
         let (backend, path) = (reverse.backend, FragmentPath::Reply);
         if !fragment::learn_translated::<V4, T>(tables, &ip, backend, path, &translation) {
@@ -42,29 +47,28 @@ pub(super) fn translate<const V4: bool, V: PacketView, T: Tables>(
     if let Err(reason) = nat::rewrite::<V4, V>(view, &ip, &translation, ports) {
         return Packed::dropped(reason);
     }
-    to_client::<V4, V, T>(view, tables, &reverse.client, reverse.backend)
+    to_client(view, tables, &route, reverse.backend)
 }
 
-/// Sends a translated packet to the client by the host's routes. What the program cannot route,
-/// the host's stack forwards: the packet already looks like the VIP's.
+/// Sends a translated packet to the client by the host's routes. What the program cannot send (no
+/// link address yet, or to be fragmented) the host's stack forwards: it already looks like the VIP's.
 #[inline(always)]
-pub(super) fn to_client<const V4: bool, V: PacketView, T: Tables>(
+pub(super) fn to_client<V: PacketView, T: Tables>(
     view: &mut V,
     tables: &T,
-    client: &Words,
+    route: &Route,
     backend: BackendId,
 ) -> Packed {
-    match tables.route(client, V4) {
-        Route::Found(hop) => {
-            tables.note(|trace| {
-                trace.backend = backend.index();
-                trace.ifindex = hop.ifindex;
-            });
-            match ethernet::readdress(view, &hop) {
-                Some(()) => Packed::forwarded(backend.index(), hop.ifindex, true),
-                None => Packed::dropped(Outcome::DropTruncated),
-            }
-        }
-        Route::NoNeighbour | Route::None => Packed::passed(Outcome::PassNoNeighbour),
+    if !matches!(route.status, RouteStatus::Found) {
+        return Packed::passed(Outcome::PassNoNeighbour);
+    }
+    let hop = &route.hop;
+    tables.note(|trace| {
+        trace.backend = backend.index();
+        trace.ifindex = hop.ifindex;
+    });
+    match ethernet::readdress(view, hop) {
+        Some(()) => Packed::forwarded(backend.index(), hop.ifindex, true),
+        None => Packed::dropped(Outcome::DropTruncated),
     }
 }

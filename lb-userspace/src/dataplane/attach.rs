@@ -67,6 +67,11 @@ pub(super) fn attach(
     failure.map_or(Ok(attachments), Err)
 }
 
+/// Puts `program` on one interface and leaves all others as they are.
+pub(super) fn attach_only(pins: &Pins, program: &mut Xdp, interface: &str) -> Result<Attachment> {
+    attach_one(pins, program, interface, &Netlink::open()?.links()?)
+}
+
 /// Has every pinned link run `program`.
 pub(super) fn update_all(pins: &Pins, program: &mut Xdp) -> Result<()> {
     let program_id = program.info().map_err(failed("reading its information"))?.id();

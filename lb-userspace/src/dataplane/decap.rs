@@ -36,9 +36,8 @@ pub fn run(interface: &str, instance: &str) -> Result<()> {
     pins.create()?;
     let mut decap = Decap::load()?;
     decap.refresh()?;
-    for Attachment { interface, mode, .. } in decap.attach(&pins, interface)? {
-        tracing::info!(interface, ?mode, addresses = decap.known.len(), "decapsulating");
-    }
+    let Attachment { mode, .. } = attach::attach_only(&pins, decap.program()?, interface)?;
+    tracing::info!(interface, ?mode, addresses = decap.known.len(), "decapsulating");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -72,10 +71,6 @@ impl Decap {
     fn program(&mut self) -> Result<&mut Xdp> {
         let program = self.object.program_mut(DECAP).ok_or_else(|| missing(DECAP))?;
         program.try_into().map_err(DataplaneError::program(DECAP, "opening"))
-    }
-
-    fn attach(&mut self, pins: &Pins, interface: &str) -> Result<Vec<Attachment>> {
-        attach::attach(pins, self.program()?, &[interface.to_owned()])
     }
 
     /// Tells the program this host's addresses.

@@ -87,7 +87,7 @@ impl Kernel {
 }
 
 fn flow_hash(key: &FlowKey) -> u32 {
-    hash::flow(SEED, true, key.source, key.source_port, key.destination_port)
+    hash::flow(SEED, true, &key.source, key.source_port, key.destination_port)
 }
 
 impl PathTables for Kernel {
@@ -162,11 +162,11 @@ impl PathTables for Kernel {
         unreachable!("pick knows no fragments")
     }
 
-    fn fragment_store(&self, _key: &FragmentKey, _entry: &FragmentEntry) {
+    fn fragment_store(&self, _key: &FragmentKey, _entry: &FragmentEntry) -> bool {
         unreachable!("pick knows no fragments")
     }
 
-    fn route(&self, _destination: &Words, _is_ipv4: bool) -> Route {
+    fn route(&self, _destination: &Words, _is_ipv4: bool, _length: u16) -> Route {
         unreachable!("pick does not route")
     }
 }

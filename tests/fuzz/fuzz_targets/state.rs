@@ -6,7 +6,7 @@ use lb_common::{
         BackendEntry, BackendId, Features, NextHop, SLOT_MOVED, VIP_FLAG_ADDRESS, VipEntry,
         VipKey4, VipKey6, Words, mapped,
     },
-    tables::Route,
+    tables::{Route, RouteStatus},
 };
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
@@ -53,9 +53,10 @@ impl Setting {
         let mut tables = MemoryTables::new(Features::ALL, 7, (20_000, 3));
         tables.now_ns = 1 << 40;
         tables.route = |destination| match destination[3].to_be() & 3 {
-            0 => Route::None,
-            1 => Route::NoNeighbour,
-            _ => Route::Found(NextHop::new(BACKEND_SIDE, MACS.0, MACS.1)),
+            0 => Route::missing(RouteStatus::None, 0),
+            1 => Route::missing(RouteStatus::NoNeighbour, 0),
+            2 => Route::missing(RouteStatus::TooBig, 1_300),
+            _ => Route::found(NextHop::new(BACKEND_SIDE, MACS.0, MACS.1)),
         };
         let port = if self.all_ports { 0 } else { PORT.to_be() };
         for (index, is_ipv4) in [(0, true), (1, false)] {

@@ -121,7 +121,7 @@ impl Topology {
         self.far.add_vips(&options.vips_on_backends)?;
         for (index, backend) in self.backends.iter().enumerate() {
             let ports = backend_ports(BACKEND_FIRST + index as u8);
-            let mut lines = default_routes(2).to_vec();
+            let mut lines = default_routes(2);
             lines.extend(options.vips_on_backends.iter().map(|vip| vip_line("replace", *vip)));
             build_host(backend, &ports, &lines)?;
         }
@@ -244,13 +244,21 @@ fn backend_or_far(net: u8, host: u8) -> [Port; 1] {
     [Port { interface: "eth0", net, hosts: vec![host] }]
 }
 
-/// Default routes to the router (or gateway) of a network, which is always `.1`.
+/// Routes to the router (or gateway) of a network, which is always `.1`, and by it to all others.
 ///
 /// They say what fits through to the client, because an answer that has to learn it first is
-/// lost: the larger links are for the outer headers of tunnels only.
-fn default_routes(net: u8) -> [String; 2] {
+/// lost: the larger links are for the outer headers of tunnels only. The router's own address has
+/// a route of its own because full NAT sends answers there.
+fn default_routes(net: u8) -> Vec<String> {
     [IpAddr::V4(address_v4(net, 1)), IpAddr::V6(address_v6(net, 1))]
-        .map(|via| format!("route add default via {via} mtu {MTU_CLIENT_BYTES}"))
+        .iter()
+        .flat_map(|via| {
+            [
+                format!("route add {via} dev eth0 mtu {MTU_CLIENT_BYTES}"),
+                format!("route add default via {via} mtu {MTU_CLIENT_BYTES}"),
+            ]
+        })
+        .collect()
 }
 
 /// See the module `lab` on why these are set.

@@ -11,7 +11,7 @@ use std::{collections::HashMap, hash::Hash, net::IpAddr};
 use anyhow::Result;
 use lb_common::{
     abi::{NextHop, VipKey4, VipKey6, Words},
-    tables::Route,
+    tables::{Route, RouteStatus},
     verdict::Verdict as PathVerdict,
 };
 
@@ -125,8 +125,8 @@ where
 /// The routes and neighbours of the stage's namespace.
 fn stage_route(destination: &Words) -> Route {
     let destination: IpAddr = address(*destination);
-    let client = |mac| Route::Found(NextHop::new(CLIENT_SIDE, mac, ROUTER_MAC));
-    let backend = |mac| Route::Found(NextHop::new(BACKEND_SIDE, mac, EGRESS_MAC));
+    let client = |mac| Route::found(NextHop::new(CLIENT_SIDE, mac, ROUTER_MAC));
+    let backend = |mac| Route::found(NextHop::new(BACKEND_SIDE, mac, EGRESS_MAC));
     for f in FAMILIES {
         if destination == f.client() || destination == f.other_client() {
             return client(CLIENT_MAC);
@@ -138,8 +138,8 @@ fn stage_route(destination: &Words) -> Route {
             return backend(GATEWAY_MAC);
         }
         if (3..=9).any(|number| destination == f.backend(number)) {
-            return Route::NoNeighbour;
+            return Route::missing(RouteStatus::NoNeighbour, 0);
         }
     }
-    Route::None
+    Route::missing(RouteStatus::None, 0)
 }

@@ -14,7 +14,7 @@ use lb_common::{
     limits::FRAGMENT_LIFETIME_NS,
     packet::PacketView as _,
     path,
-    tables::{FlowTable, Route, Tables, flow_entry},
+    tables::{FlowTable, Route, RouteStatus, Tables, flow_entry},
     verdict::{Event, Verdict},
 };
 
@@ -64,7 +64,7 @@ impl MemoryTables {
             features,
             seed,
             nat_ports,
-            route: |_| Route::None,
+            route: |_| Route::missing(RouteStatus::None, 0),
             now_ns: 0,
             vips4: HashMap::new(),
             vips6: HashMap::new(),
@@ -205,7 +205,7 @@ impl Tables for MemoryTables {
         true
     }
 
-    fn route(&self, destination: &Words, _is_ipv4: bool) -> Route {
+    fn route(&self, destination: &Words, _is_ipv4: bool, _length: u16) -> Route {
         (self.route)(destination)
     }
 
