@@ -102,7 +102,7 @@ impl Machine for Memory {
         let verdict = match self.tables.process(&mut frame) {
             PathVerdict::Pass(_) => Verdict::Pass,
             PathVerdict::Drop(_) => Verdict::Drop,
-            PathVerdict::Answer(_) => Verdict::Tx,
+            PathVerdict::Answer(_) => Verdict::Redirect,
             PathVerdict::Forward { ifindex: egress, .. } if egress == ifindex => Verdict::Tx,
             PathVerdict::Forward { .. } => Verdict::Redirect,
         };
