@@ -11,6 +11,7 @@ pub mod capture;
 pub mod client;
 pub mod demo;
 pub mod lab;
+pub mod lbd;
 #[expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -20,4 +21,6 @@ pub mod lab;
 )]
 pub mod packet;
 pub mod server;
+pub mod services;
+pub mod site;
 pub mod wait;

@@ -3,6 +3,7 @@
 //! On an interface whose XDP program consumes a packet, tcpdump does not see it; capture at the
 //! other end of the link.
 
+mod ip;
 mod pcap;
 
 use std::io::{BufRead, BufReader, Read};
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use rustix::process::{Pid, Signal, kill_process};
+
+pub use ip::IpPacket;
 
 use crate::lab::{Host, MacAddress};
 use crate::wait::eventually;
@@ -42,6 +45,11 @@ impl CapturedPacket {
     /// The protocol of the payload, a VLAN tag's if it has one.
     pub fn ether_type(&self) -> Option<u16> {
         self.bytes.get(12..14)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
+    }
+
+    /// The packet inside the frame; none if it is no whole IPv4 or IPv6 header.
+    pub fn ip(&self) -> Option<IpPacket<'_>> {
+        IpPacket::parse(self.payload())
     }
 
     /// What follows the Ethernet header (14 bytes, no tags).

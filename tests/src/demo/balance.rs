@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::plan::{Mode, WEIGHTS, expected_share};
 use super::report::{Report, Row};
 use crate::client::{Protocol, Tally, TcpRun, UdpRun, tcp_connections, udp_exchanges};
 use crate::lab::{Family, Lab};
+use crate::services::{Mode, WEIGHTS, expected_share};
 
 /// Bytes of a datagram that takes three fragments.
 const FRAGMENTED_BYTES: usize = 4096;

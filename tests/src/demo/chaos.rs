@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::balance::tcp;
-use super::daemon::Daemon;
-use super::plan::{Mode, all_targets, expected_share};
 use super::report::Report;
 use crate::client::{FlowReport, Protocol, Steady, SteadyPlan, SteadyReport, Tally};
 use crate::lab::{Family, Host, Lab, Retransmits};
+use crate::lbd::Daemon;
 use crate::server::Server;
+use crate::services::{Mode, all_targets, expected_share};
 use crate::wait::eventually;
 
 /// Messages to let pass between two events: about a second of load.
@@ -65,7 +65,7 @@ pub(super) fn kill_backend(
 ///
 /// New connections are kept out of the first part, so that the connections open then are those of
 /// the load.
-pub(super) fn kill_daemon(lab: &Lab, daemon: &mut Daemon<'_>, report: &mut Report) -> Result<()> {
+pub(super) fn kill_daemon(lab: &Lab, daemon: &mut Daemon, report: &mut Report) -> Result<()> {
     println!("\nkill -9 and restart lbd under load:");
     let before = open_connections(lab)?;
     let steady = start_load(lab)?;

@@ -2,18 +2,16 @@
 
 mod balance;
 mod chaos;
-mod daemon;
-mod plan;
 mod report;
 
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use crate::lab::{Host, Lab, Options};
-use crate::server::{Ports, Server};
-use daemon::Daemon;
-use plan::{INTERFACES, Mode, TCP_PORT, UDP_PORT, WEIGHTS, vips_on_backends};
+use crate::lab::Lab;
+use crate::lbd::Daemon;
+use crate::services::{INTERFACES, Mode, configuration};
+use crate::site::{self, serve};
 use report::Report;
 
 /// What came of a demo.
@@ -32,11 +30,10 @@ pub struct Outcome {
 pub fn run(count: u64) -> Result<Outcome> {
     let started = Instant::now();
     let mut report = Report::default();
-    let options = Options { backend_count: WEIGHTS.len(), vips_on_backends: vips_on_backends() };
-    let lab = Lab::up(&options)?;
+    let lab = site::lab()?;
     println!("lab {} is up", lab.id());
     let mut servers = lab.backends().iter().map(serve).collect::<Result<Vec<_>>>()?;
-    let mut daemon = Daemon::start(&lab)?;
+    let mut daemon = Daemon::start(&lab, &configuration(lab.backends()))?;
     let native = daemon.native_interfaces()?;
     println!("lbd runs on the router, in native XDP on {}", native.join(", "));
     ensure!(native == INTERFACES, "lbd should be on {INTERFACES:?}");
@@ -56,10 +53,6 @@ pub fn run(count: u64) -> Result<Outcome> {
     println!("\nall is taken down again, after {} seconds", started.elapsed().as_secs());
     let (connection_count, unexpected_count) = (report.connection_count, report.unexpected_count());
     Ok(Outcome { connection_count, unexpected_count })
-}
-
-fn serve(host: &Host) -> Result<Server> {
-    Server::start(host, &Ports { tcp: vec![TCP_PORT], udp: vec![UDP_PORT], http: Vec::new() })
 }
 
 /// Waits until health checks have put every backend into every ring.

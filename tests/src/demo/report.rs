@@ -2,9 +2,9 @@
 
 use std::fmt::Display;
 
-use super::plan::Mode;
 use crate::client::Tally;
 use crate::lab::{Family, Host};
+use crate::services::Mode;
 
 /// Failures of one row that are printed; the others are only counted.
 const FAILURES_SHOWN_MAX: usize = 5;

@@ -1,4 +1,5 @@
-//! What the demo balances: a service for each forwarding mode, and the configuration of it.
+//! What the demo and most end-to-end tests balance: a service for each forwarding mode, and the
+//! configuration of it.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -8,28 +9,37 @@ use crate::client::Protocol;
 use crate::lab::{Family, Host};
 
 /// The port of the TCP servers.
-pub(super) const TCP_PORT: u16 = 80;
+pub const TCP_PORT: u16 = 80;
 /// The port of the UDP servers.
-pub(super) const UDP_PORT: u16 = 53;
+pub const UDP_PORT: u16 = 53;
 /// The router's interfaces that lbd works on.
-pub(super) const INTERFACES: [&str; 3] = ["a0", "b0", "c0"];
+pub const INTERFACES: [&str; 3] = ["a0", "b0", "c0"];
+/// Probes that notice a dead backend within about a second.
+const PROBES: &str = "defaults:
+  health: { tcp: { port: 80 }, interval: 500ms, timeout: 300ms, rise: 2, fall: 2 }
+";
 /// The weights of `b1`, `b2` and `b3`.
-pub(super) const WEIGHTS: [u32; 3] = [1, 1, 2];
+pub const WEIGHTS: [u32; 3] = [1, 1, 2];
 
 /// How packets get to the backends; each mode has a VIP of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Mode {
+pub enum Mode {
+    /// The frame's MAC is rewritten.
     L2dsr,
+    /// IP in IP.
     Tunnel,
+    /// Both addresses are translated.
     Nat,
+    /// Only the destination is translated.
     Dnat,
 }
 
 impl Mode {
-    pub(super) const ALL: [Self; 4] = [Self::L2dsr, Self::Tunnel, Self::Nat, Self::Dnat];
+    /// All of them, in the order in which tables print them.
+    pub const ALL: [Self; 4] = [Self::L2dsr, Self::Tunnel, Self::Nat, Self::Dnat];
 
     /// As the configuration and the table have it.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::L2dsr => "l2dsr",
             Self::Tunnel => "tunnel",
@@ -39,7 +49,7 @@ impl Mode {
     }
 
     /// `192.0.2.10`, `2001:db8::10` for the first mode, `.20` for the next ...
-    pub(super) fn vip(self, family: Family) -> IpAddr {
+    pub fn vip(self, family: Family) -> IpAddr {
         let digit = match self {
             Self::L2dsr => 1,
             Self::Tunnel => 2,
@@ -55,7 +65,8 @@ impl Mode {
         }
     }
 
-    pub(super) fn target(self, family: Family, protocol: Protocol) -> SocketAddr {
+    /// Where clients find the service of the mode.
+    pub fn target(self, family: Family, protocol: Protocol) -> SocketAddr {
         let port = match protocol {
             Protocol::Tcp => TCP_PORT,
             Protocol::Udp => UDP_PORT,
@@ -69,7 +80,7 @@ impl Mode {
     }
 
     /// Whether backends see the client's own address.
-    pub(super) fn keeps_source(self) -> bool {
+    pub fn keeps_source(self) -> bool {
         self != Self::Nat
     }
 }
@@ -82,13 +93,13 @@ impl fmt::Display for Mode {
 
 /// The VIPs that backends need on `lo`. Those of the NAT modes are left out on purpose: a packet
 /// that was not translated must not be answered.
-pub(super) fn vips_on_backends() -> Vec<IpAddr> {
+pub fn vips_on_backends() -> Vec<IpAddr> {
     let modes = Mode::ALL.into_iter().filter(|mode| mode.keeps_destination());
     modes.flat_map(|mode| Family::BOTH.map(|family| mode.vip(family))).collect()
 }
 
 /// Every VIP with its protocol and port.
-pub(super) fn all_targets() -> Vec<(Protocol, SocketAddr)> {
+pub fn all_targets() -> Vec<(Protocol, SocketAddr)> {
     let mut targets = Vec::new();
     for mode in Mode::ALL {
         for family in Family::BOTH {
@@ -101,14 +112,19 @@ pub(super) fn all_targets() -> Vec<(Protocol, SocketAddr)> {
 }
 
 /// The share of a backend by its weight, 0 to 1; `without` is out of the ring.
-pub(super) fn expected_share(backend: usize, without: Option<usize>) -> f64 {
+pub fn expected_share(backend: usize, without: Option<usize>) -> f64 {
     let weight = |index| if Some(index) == without { 0 } else { weight_of(index) };
     let sum: u32 = (0..WEIGHTS.len()).map(weight).sum();
     f64::from(weight(backend)) / f64::from(sum)
 }
 
-/// The configuration file of lbd.
-pub(super) fn configuration(backends: &[Host]) -> String {
+/// The configuration file of lbd, with health checks of all services.
+pub fn configuration(backends: &[Host]) -> String {
+    format!("{PROBES}{}", unprobed_configuration(backends))
+}
+
+/// The same without health checks, so that lbd itself sends nothing to the backends.
+pub fn unprobed_configuration(backends: &[Host]) -> String {
     let mut text = format!("interfaces: [{}]\nservices:\n", INTERFACES.join(", "));
     for mode in Mode::ALL {
         // Writing to a string does not fail.
@@ -135,11 +151,7 @@ fn write_service(text: &mut String, mode: Mode, backends: &[Host]) -> fmt::Resul
             weight_of(index),
         )?;
     }
-    writeln!(
-        text,
-        "    health: {{ tcp: {{ port: {TCP_PORT} }}, interval: 500ms, timeout: 300ms, \
-         rise: 2, fall: 2 }}"
-    )
+    Ok(())
 }
 
 fn weight_of(backend: usize) -> u32 {
