@@ -1,4 +1,8 @@
 //! Destination NAT: the client's address is kept, the router is the backends' gateway.
+#![allow(
+    clippy::too_many_lines,
+    reason = "a panic is how a test fails; a table is as long as its rows"
+)]
 
 use lb_common::{
     abi::Mode,

@@ -62,7 +62,7 @@ fn up_to_four_are_followed() {
             .payload(b"ping");
         rows.push(
             Row::new(format!("echo request behind {what}"), State::one_backend(V6, Mode::L2Dsr))
-                .transmits(echo, with(reply, extensions), Delta::outcome(Outcome::EchoAnswered)),
+                .answers(echo, with(reply, extensions), Delta::outcome(Outcome::EchoAnswered)),
         );
     }
     run(&rows);

@@ -1,5 +1,10 @@
 //! ICMP errors about translated flows: the error and the packet that it quotes are translated, in
 //! both directions.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "a panic is how a test fails; a table is as long as its rows"
+)]
 
 use lb_common::{
     abi::Mode,

@@ -1,5 +1,10 @@
 //! Random packets over random states: the loaded program and the same path in memory must agree on
 //! verdict, bytes, counters and tables.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails; a table is as long as its rows"
+)]
 
 use std::{collections::BTreeSet, sync::Mutex};
 

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use lb_common::{abi::Mode, verdict::Outcome};
+use lb_common::{
+    abi::{Mode, NextHop},
+    verdict::Outcome,
+};
 use lb_tests::packet::{
     BACKEND_SIDE, Delta, EGRESS_MAC, FAMILIES, Family, GATEWAY_MAC, Outer, Row, State, VIP_PORT,
     backend_mac, ip, run, words,
@@ -12,7 +15,7 @@ use lb_tests::packet::{
 fn uncached(family: Family, mode: Mode, address: IpAddr) -> State {
     State::one_backend(family, mode).change(1, |backend| {
         backend.address = words(address);
-        backend.next_hop = Default::default();
+        backend.next_hop = NextHop::default();
     })
 }
 

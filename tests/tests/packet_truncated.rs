@@ -1,5 +1,10 @@
 //! Every valid packet cut at every length: never a failure of the program, always exactly one
 //! count, and never forwarded with less than its headers.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails; a table is as long as its rows"
+)]
 
 use lb_common::abi::Mode;
 use lb_tests::packet::{

@@ -14,6 +14,7 @@ use crate::{
 
 /// A packet's flow, as the client sends it.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one packet")]
 pub struct Flow {
     /// Addresses, ports and protocol.
     pub key: FlowKey,

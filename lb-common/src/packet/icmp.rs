@@ -32,10 +32,9 @@ pub const ECHO_REPLY_V6: u8 = 129;
 pub const fn kind(is_ipv4: bool, message_type: u8) -> Kind {
     match (is_ipv4, message_type) {
         (true, ECHO_REQUEST) | (false, ECHO_REQUEST_V6) => Kind::EchoRequest,
-        // Destination unreachable, source quench, time exceeded, parameter problem.
-        (true, 3 | 4 | 11 | 12) => Kind::Error,
-        // Destination unreachable, packet too big, time exceeded, parameter problem.
-        (false, 1..=4) => Kind::Error,
+        // ICMP: destination unreachable, source quench, time exceeded, parameter problem. ICMPv6:
+        // destination unreachable, packet too big, time exceeded, parameter problem.
+        (true, 3 | 4 | 11 | 12) | (false, 1..=4) => Kind::Error,
         _ => Kind::Other,
     }
 }

@@ -28,8 +28,12 @@ fn live(ctx: &XdpContext, frame: Frame) -> u32 {
         log(ctx, verdict);
     }
     match action(&frame, verdict) {
-        // SAFETY: plain numbers; the kernel checks the interface.
-        xdp_action::XDP_REDIRECT => unsafe { bpf_redirect(verdict.ifindex(), 0) as u32 },
+        xdp_action::XDP_REDIRECT => {
+            let forwarded = verdict.is_forwarded();
+            let to = if forwarded { verdict.ifindex() } else { frame.ingress_ifindex() };
+            // SAFETY: plain numbers; the kernel checks the interface.
+            unsafe { bpf_redirect(to, 0) as u32 }
+        }
         action => action,
     }
 }
@@ -58,7 +62,9 @@ fn action(frame: &Frame, verdict: Packed) -> u32 {
     } else if verdict.is_dropped() {
         xdp_action::XDP_DROP
     } else if verdict.is_answered() {
-        xdp_action::XDP_TX
+        // Back where it came from, but not by XDP_TX: a veth sends that only if its peer has an XDP
+        // program too, and answers are rare enough for the longer way.
+        xdp_action::XDP_REDIRECT
     } else {
         xdp_action::XDP_PASS
     }

@@ -68,9 +68,8 @@ impl Setting {
                 let protocol = if is_ipv4 { 1 } else { 58 };
                 insert(&mut tables, is_ipv4, 0, protocol, self.vip(index, VIP_FLAG_ADDRESS));
             }
-            let slot = |choice: u8| {
-                u32::from(choice & 7) | if choice & 8 != 0 { SLOT_MOVED } else { 0 }
-            };
+            let slot =
+                |choice: u8| u32::from(choice & 7) | if choice & 8 != 0 { SLOT_MOVED } else { 0 };
             tables.rings.insert(index, self.ring.map(slot).to_vec());
             tables.previous.insert(index, self.previous.map(|c| u32::from(c & 7)).to_vec());
         }

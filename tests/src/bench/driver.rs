@@ -95,7 +95,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Proves on the first [`PROVEN_FLOWS_MAX`] flows that the subject's output is the packet it
+    /// Proves on the first `PROVEN_FLOWS_MAX` flows that the subject's output is the packet it
     /// got behind a right outer header to one of the backends, sent to the router. Returns how
     /// many backends were seen.
     pub fn prove(

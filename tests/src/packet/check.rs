@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_difference_is_shown_in_its_header() {
         let frame = ip(V4.client(), V4.vip()).tcp(1, 2);
-        let text = differences(&frame.bytes(), &frame.clone().hop_limit(9).bytes());
+        let text = differences(&frame.bytes(), &frame.hop_limit(9).bytes());
         assert!(text.contains("- ipv4") && text.contains("ttl 9"), "{text}");
         assert!(text.contains("  tcp 1 > 2"), "{text}");
     }

@@ -74,8 +74,11 @@ impl Delta {
     }
 }
 
+/// Reads one event's counter.
+type Reader = fn(&VipEvents) -> u64;
+
 /// Every event, and where it is counted.
-pub(super) const EVENTS: [(Event, fn(&VipEvents) -> u64); 6] = [
+pub(super) const EVENTS: [(Event, Reader); 6] = [
     (Event::TrackedHit, |events| events.tracked_hits),
     (Event::MissPrevious, |events| events.misses_previous),
     (Event::MissCurrent, |events| events.misses_current),

@@ -102,9 +102,8 @@ impl Machine for Memory {
         let verdict = match self.tables.process(&mut frame) {
             PathVerdict::Pass(_) => Verdict::Pass,
             PathVerdict::Drop(_) => Verdict::Drop,
-            PathVerdict::Answer(_) => Verdict::Tx,
             PathVerdict::Forward { ifindex: egress, .. } if egress == ifindex => Verdict::Tx,
-            PathVerdict::Forward { .. } => Verdict::Redirect,
+            PathVerdict::Forward { .. } | PathVerdict::Answer(_) => Verdict::Redirect,
         };
         Ok(Ran { verdict, frame: frame.bytes().to_vec() })
     }

@@ -81,6 +81,13 @@ impl Row {
         self.step(input, Verdict::Tx, Output::Frame(Box::new(output)), delta)
     }
 
+    /// The program itself answers: `output` goes back where the packet came from. It is redirected
+    /// there, because a veth sends what `XDP_TX` returns only if its peer has a program too.
+    #[must_use]
+    pub fn answers(self, input: Frame, output: Frame, delta: Delta) -> Self {
+        self.step(input, Verdict::Redirect, Output::Frame(Box::new(output)), delta)
+    }
+
     /// Any other combination.
     #[must_use]
     pub fn step(mut self, input: Frame, verdict: Verdict, output: Output, delta: Delta) -> Self {
@@ -141,11 +148,11 @@ pub fn run(rows: &[Row]) {
 ///
 /// If the program does not load, and whenever the test does.
 pub fn on_each_machine(mut test: impl FnMut(&str, &mut dyn Machine)) {
-    let shape = Shape::default();
-    test("in memory", &mut Memory::new(&shape));
     // Loading takes a while: once a process, even if it fails. A failed row leaves the program as
     // good as before.
     static KERNEL: OnceLock<Mutex<Result<Kernel>>> = OnceLock::new();
+    let shape = Shape::default();
+    test("in memory", &mut Memory::new(&shape));
     let kernel = KERNEL.get_or_init(|| Mutex::new(Kernel::load(&shape)));
     let mut kernel = kernel.lock().unwrap_or_else(PoisonError::into_inner);
     let kernel = match kernel.as_mut() {
