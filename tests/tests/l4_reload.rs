@@ -67,7 +67,7 @@ fn a_backend_taken_out_of_the_file_keeps_its_flows() {
     .unwrap();
     for mode in Mode::ALL {
         let tally = site.connect(mode.target(Family::V4, Protocol::Tcp), 100).unwrap();
-        let reached: Vec<_> = tally.per_backend.keys().collect();
+        let reached: Vec<_> = tally.per_backend.keys().map(String::as_str).collect();
         assert_eq!((tally.failures.len(), reached), (0, vec!["b1", "b2"]), "{mode}");
     }
     assert_answered(&mut open);
