@@ -32,7 +32,7 @@ const REFRESH: Duration = Duration::from_secs(2);
 /// # Errors
 /// The object cannot be loaded, or the interface does not exist or refuses the program.
 pub fn run(interface: &str, instance: &str) -> Result<()> {
-    let pins = Pins::new(instance)?;
+    let pins = pins(instance)?;
     pins.create()?;
     let mut decap = Decap::load()?;
     decap.refresh()?;
@@ -43,6 +43,12 @@ pub fn run(interface: &str, instance: &str) -> Result<()> {
         .build()
         .map_err(DataplaneError::io("starting the runtime"))?;
     runtime.block_on(decap.keep_current())
+}
+
+/// Where the program is pinned: beside, not in, the data plane of the same name, which takes every
+/// link among its own pins for one of its forwarding program.
+pub(super) fn pins(instance: &str) -> Result<Pins> {
+    Pins::new(&format!("{instance}-decap"))
 }
 
 /// The loaded program and what it was told.

@@ -52,11 +52,14 @@ impl Dataplane {
         let mut flows = Vec::new();
         let mut add = |table, key: FlowKey, backend: BackendId, flags, last_seen_ns: u64, nat| {
             let name = names.get(&backend.index()).filter(|name| name.id == backend);
+            // An affinity record has a VIP's index in the place of the port.
+            let is_affinity = key.source_port == 0;
+            let vip_port = if is_affinity { 0 } else { key.destination_port };
             flows.push(Flow {
                 table,
                 protocol: key.protocol,
                 client: socket(convert::address(key.source), key.source_port),
-                vip: socket(convert::address(key.destination), key.destination_port),
+                vip: socket(convert::address(key.destination), vip_port),
                 backend: name.map(|name| convert::text(&name.backend)).unwrap_or_default(),
                 service: name.map(|name| convert::text(&name.service)).unwrap_or_default(),
                 translated: nat,

@@ -151,7 +151,10 @@ impl Dataplane {
 }
 
 /// Detaches the program of an instance everywhere and removes all its maps: forwarding stops and
-/// every flow is forgotten. Answers the interfaces that were detached. Idempotent.
+/// every flow is forgotten. A tunnel's end of the same name goes too. Answers the interfaces that
+/// were detached. Idempotent.
 pub fn detach(instance: &str) -> Result<Vec<String>> {
-    Pins::new(instance)?.remove_all()
+    let mut interfaces = Pins::new(instance)?.remove_all()?;
+    interfaces.extend(decap::pins(instance)?.remove_all()?);
+    Ok(interfaces)
 }
