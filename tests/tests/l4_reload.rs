@@ -158,7 +158,7 @@ fn assert_new_flows_reach_b1_and_b2(site: &Site) {
 }
 
 fn two_backends(backends: &[Host]) -> String {
-    configuration(&backends[..2])
+    configuration(backends.get(..2).unwrap())
 }
 
 fn generation(site: &Site) -> GenerationResource {
