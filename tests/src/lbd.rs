@@ -58,7 +58,7 @@ impl Daemon {
         };
         daemon.write(configuration)?;
         for backend in lab.backends() {
-            let decap = daemon.decapsulate(backend)?;
+            let decap = daemon.start_decap(backend)?;
             daemon.decaps.push(decap);
         }
         Ok(daemon)
@@ -197,10 +197,8 @@ impl Daemon {
         })
     }
 
-    /// Starts `lbd decap` on the interface `eth0` of a host that is not the router.
-    ///
-    /// Whether it stays or ends once its program is pinned is its own affair.
-    pub fn decapsulate(&self, backend: &Host) -> Result<Process> {
+    /// Whether `lbd decap` stays or ends once its program is pinned is its own affair.
+    fn start_decap(&self, backend: &Host) -> Result<Process> {
         let mut command = backend.command(binary("lbd")?)?;
         command.args(["decap", "--interface", "eth0", "--instance"]);
         command.arg(self.decap_instance(backend));

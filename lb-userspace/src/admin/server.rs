@@ -9,9 +9,11 @@ use super::{
     },
 };
 use crate::{
+    dataplane::Neighbours,
     health::{HealthBoard, Key},
     model::Desired,
     reconcile::{CompileError, Image, Observed, compile},
+    runtime::backend_addresses,
 };
 use arc_swap::ArcSwap;
 use axum::{
@@ -141,7 +143,15 @@ async fn post_diff(
 ) -> Answer<List<ChangeResource>> {
     let status = api.status.load_full();
     let compare = move || {
-        compile(&desired, &status.observed, &status.image)
+        let mut observed = Observed::clone(&status.observed);
+        // The way to backends that only this configuration has is not watched.
+        let mut unknown = backend_addresses(&desired);
+        unknown.retain(|address| !observed.reach.contains_key(address));
+        let found = Neighbours::open().and_then(|mut neighbours| neighbours.reach(&unknown));
+        let found =
+            found.map_err(|error| Failure(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        observed.reach.extend(found);
+        compile(&desired, &observed, &status.image)
             .map(|next| changes(&status.image, &next.image))
             .map_err(|errors| Failure(StatusCode::UNPROCESSABLE_ENTITY, lines(&errors)))
     };
