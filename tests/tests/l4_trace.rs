@@ -106,7 +106,7 @@ fn assert_traced(site: &Site, mode: Mode, tuples: &[Tuple], opens: &[bool]) {
         other
     });
     let other = traced.unwrap();
-    assert!(other.is_empty(), "{mode}: {} of {}: {}", other.len(), tuples.len(), other[0]);
+    assert!(other.is_empty(), "{mode}: {} of {}: {}", other.len(), tuples.len(), other.join("; "));
 }
 
 /// All counters but those of packets that are the host's own business, like neighbour discovery.
