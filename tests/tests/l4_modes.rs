@@ -1,7 +1,11 @@
 //! Real traffic through the real lbd in every forwarding mode: who answers, and what is on the
 //! wire. Needs root.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a helper of a test may fail the test"
+)]
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
