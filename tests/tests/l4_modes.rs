@@ -1,6 +1,6 @@
 //! Real traffic through the real lbd in every forwarding mode: who answers, and what is on the
 //! wire. Needs root.
-
+#![allow(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
 use std::collections::BTreeSet;
