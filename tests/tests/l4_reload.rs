@@ -1,6 +1,6 @@
 //! The configuration changes while traffic flows: what a good file does, and that a bad one does
 //! nothing. Needs root.
-
+#![allow(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
 use std::fs;

@@ -1,7 +1,7 @@
 //! The API's server. Reading never waits for the driver; commands go through it.
 
 use super::{
-    Inspect, View, interface_names,
+    Inspect, View, address, interface_names,
     resource::{
         API_VERSION, BackendResource, ChangeResource, FlowFilter, FlowResource, GenerationResource,
         List, ProgramResource, StatResource, TraceRequest, TraceResource, VipResource, backends,
@@ -146,7 +146,9 @@ async fn post_diff(
         let mut observed = Observed::clone(&status.observed);
         // The way to backends that only this configuration has is not watched.
         let mut unknown = backend_addresses(&desired);
-        unknown.retain(|address| !observed.reach.contains_key(address));
+        for backend in status.image.vips.values().flat_map(|vip| vip.backends.values()) {
+            unknown.remove(&address(backend.entry.address));
+        }
         let found = Neighbours::open().and_then(|mut neighbours| neighbours.reach(&unknown));
         let found =
             found.map_err(|error| Failure(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
