@@ -68,8 +68,9 @@ impl Tables for Live<'_> {
 
     #[inline(always)]
     fn vip4(&self, key: &VipKey4) -> Option<VipEntry> {
-        // SAFETY: copied at once; the agent replaces whole entries.
-        unsafe { VIPS4.get(key) }.copied()
+        let word = key.to_word();
+        // SAFETY: the word is the key; the entry is copied at once and the agent replaces whole ones.
+        unsafe { VIPS4.get(&*(&raw const word).cast::<VipKey4>()) }.copied()
     }
 
     #[inline(always)]

@@ -16,6 +16,22 @@ pub struct VipKey4 {
     pub pad: u8,
 }
 
+impl VipKey4 {
+    /// The key as one word of the same bytes. The kernel's hash reads a key in words of 32 bits: it
+    /// waits where the stores of smaller fields have not left the CPU's store buffer yet. Shifts
+    /// of words, because byte by byte the compiler would store it so.
+    #[inline(always)]
+    pub const fn to_word(self) -> u64 {
+        let [high, low] = self.port.to_ne_bytes();
+        let tail = u32::from_ne_bytes([high, low, self.protocol, self.pad]);
+        if cfg!(target_endian = "little") {
+            (tail as u64) << 32 | self.address as u64
+        } else {
+            (self.address as u64) << 32 | tail as u64
+        }
+    }
+}
+
 /// Key of an IPv6 VIP; fields as in [`VipKey4`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -68,3 +84,19 @@ pod!(VipKey4, VipKey6, VipEntry);
 const _: () = assert!(size_of::<VipKey4>() == 8);
 const _: () = assert!(size_of::<VipKey6>() == 20);
 const _: () = assert!(size_of::<VipEntry>() == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_and_its_word_are_the_same_bytes() {
+        let key = VipKey4 {
+            address: u32::from_ne_bytes([192, 0, 2, 1]),
+            port: 443_u16.to_be(),
+            protocol: 6,
+            pad: 0,
+        };
+        assert_eq!(key.to_word().to_ne_bytes(), [192, 0, 2, 1, 1, 187, 6, 0]);
+    }
+}

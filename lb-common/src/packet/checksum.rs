@@ -53,10 +53,9 @@ impl Sum {
     #[inline(always)]
     pub const fn fold(self) -> u16 {
         let sum = (self.0 & 0xffff_ffff) + (self.0 >> 32);
-        let sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
-        let sum = (sum & 0xffff) + (sum >> 16);
-        let sum = (sum & 0xffff) + (sum >> 16);
-        sum as u16
+        let sum = (sum as u32).wrapping_add((sum >> 32) as u32);
+        // Both halves plus their carry, in the upper half.
+        (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
     }
 
     /// The checksum field of data with this sum.
