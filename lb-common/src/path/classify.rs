@@ -6,7 +6,7 @@ use crate::{
     balance::{self, Flow},
     packet::{
         Fragment, Ip, IpError, PacketView,
-        ethernet::{self, Link},
+        ethernet::Link,
         icmp::{ICMP, ICMPV6},
         ipv4,
         transport::{self, TCP, Transport, UDP},
@@ -43,15 +43,6 @@ pub(super) fn classify<const V4: bool, V: PacketView, T: Tables>(
         ICMP if V4 => icmp::handle::<V4, V, T>(view, tables, &ip),
         ICMPV6 if !V4 => icmp::handle::<V4, V, T>(view, tables, &ip),
         _ => Packed::passed(Outcome::PassNotVip),
-    }
-}
-
-/// Sorts a packet whose link layer was read before.
-#[inline(always)]
-pub(super) fn again<const V4: bool, V: PacketView, T: Tables>(view: &mut V, tables: &T) -> Packed {
-    match ethernet::parse(view) {
-        Some(link) => classify::<V4, V, T>(view, tables, &link),
-        None => Packed::passed(Outcome::PassMalformed),
     }
 }
 
@@ -106,10 +97,10 @@ fn flow<const V4: bool, V: PacketView, T: Tables>(
         Ok(None) => return Detour::Flow.needed::<V4>(),
         Err(reason) => return Packed::dropped(reason),
     };
-    match forward::cached_hop(tables, pick.backend) {
-        Some(hop) => forward::send_to::<V4, V, T>(view, tables, ip, &pick, hop),
-        None => Detour::Flow.needed::<V4>(),
+    if pick.backend.next_hop.ifindex == 0 {
+        return Detour::Flow.needed::<V4>();
     }
+    forward::send::<V4, V, T>(view, tables, ip, &pick)
 }
 
 /// The flow of a packet that came from a client.

@@ -2,9 +2,7 @@
 //! [`Verdict`](crate::verdict::Verdict).
 //!
 //! The hot path (a whole TCP or UDP packet of an L2-DSR or tunnel VIP in a slot that has not moved)
-//! is one straight function: IPv4's is inlined into the program, because a return costs tens of
-//! cycles on CPUs whose return predictor cannot be trusted, and IPv6's is a function of its own,
-//! because the stack has no room for both. Everything else is a [`Detour`], and so is going there.
+//! is inlined into one straight function; everything else is a [`Detour`].
 
 mod classify;
 mod detour;
@@ -54,7 +52,9 @@ pub fn start<V: PacketView, T: Tables>(view: &mut V, tables: &T) -> Packed {
         ethernet::IPV4 if tables.features().has(Features::IPV4) => {
             classify::classify::<true, V, T>(view, tables, &link)
         }
-        ethernet::IPV6 if tables.features().has(Features::IPV6) => Detour::Ipv6.needed::<false>(),
+        ethernet::IPV6 if tables.features().has(Features::IPV6) => {
+            classify::classify::<false, V, T>(view, tables, &link)
+        }
         ethernet::IPV4 | ethernet::IPV6 => Packed::passed(Outcome::PassNotVip),
         _ => Packed::passed(Outcome::PassNotIp),
     }

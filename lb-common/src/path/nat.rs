@@ -237,35 +237,9 @@ fn open<T: Tables>(
     pick: &Pick<'_>,
 ) -> Result<NatEntry, Outcome> {
     let backend = pick.backend;
+    let now_ns = tables.now_ns();
     let keeps_source = backend.mode == Mode::Dnat as u8;
     let source = if keeps_source { copied(&flow.key.source) } else { copied(&backend.source) };
-    let now_ns = tables.now_ns();
-    let source_port = claim(tables, vip, flow, pick, &source, now_ns)?;
-    let entry = NatEntry {
-        backend: backend.id,
-        source_port,
-        pad: 0,
-        source,
-        last_seen_ns: now_ns,
-        flags: 0,
-        pad2: 0,
-    };
-    tables.nat_store(&flow.key, &entry);
-    Ok(entry)
-}
-
-/// Claims the reply tuple of a flow that shall come from `source`; its source port. A function of
-/// its own so that the stack of the two records is free again when the forward one is made.
-#[inline(always)]
-fn claim<T: Tables>(
-    tables: &T,
-    vip: &VipEntry,
-    flow: &Flow,
-    pick: &Pick<'_>,
-    source: &Words,
-    now_ns: u64,
-) -> Result<u16, Outcome> {
-    let backend = pick.backend;
     let reverse = NatReverse {
         client: copied(&flow.key.source),
         vip: copied(&flow.key.destination),
@@ -278,13 +252,13 @@ fn claim<T: Tables>(
     };
     let mut reply_key = FlowKey {
         source: copied(&backend.address),
-        destination: copied(source),
+        destination: copied(&source),
         source_port: port_of(backend, flow.key.destination_port),
         destination_port: flow.key.source_port,
         protocol: flow.key.protocol,
         pad: [0; 3],
     };
-    let claimed = if backend.mode == Mode::Dnat as u8 {
+    let claimed = if keeps_source {
         tables.nat_reverse_claim(&reply_key, &reverse)
             || tables
                 .nat_reverse_hit(&reply_key, false)
@@ -292,7 +266,20 @@ fn claim<T: Tables>(
     } else {
         claim_port(tables, pick.hash, &mut reply_key, &reverse)
     };
-    if claimed { Ok(reply_key.destination_port) } else { Err(Outcome::DropNatPortsExhausted) }
+    if !claimed {
+        return Err(Outcome::DropNatPortsExhausted);
+    }
+    let entry = NatEntry {
+        backend: backend.id,
+        source_port: reply_key.destination_port,
+        pad: 0,
+        source,
+        last_seen_ns: now_ns,
+        flags: 0,
+        pad2: 0,
+    };
+    tables.nat_store(&flow.key, &entry);
+    Ok(entry)
 }
 
 /// Tries ports in the order of a linear congruential generator (multiplier and increment of

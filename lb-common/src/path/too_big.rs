@@ -119,8 +119,8 @@ where
     [u32; N]: crate::packet::Wire,
 {
     let back = link.reversed();
-    ethernet::make_room(view, l3, || message, &back, link.ether_type)?;
-    ethernet::make_room(view, l3, || outer, &back, link.ether_type)
+    ethernet::make_room(view, l3, message, &back, link.ether_type)?;
+    ethernet::make_room(view, l3, outer, &back, link.ether_type)
 }
 
 #[inline(always)]

@@ -1,11 +1,6 @@
 //! `lb_forward`: the load balancer.
 
-use aya_ebpf::{
-    bindings::{xdp_action, xdp_md},
-    helpers::bpf_redirect,
-    macros::xdp,
-    programs::XdpContext,
-};
+use aya_ebpf::{bindings::xdp_action, helpers::bpf_redirect, macros::xdp, programs::XdpContext};
 use aya_log_ebpf::info;
 use lb_common::{abi::Features, packet::PacketView as _, tables::Tables as _, verdict::Packed};
 
@@ -30,7 +25,7 @@ fn live(ctx: &XdpContext, frame: Frame) -> u32 {
     let verdict = stages::run::<false>(ctx.ctx);
     count::verdict(verdict, bytes);
     if globals::features().has(Features::LOG) {
-        lb_log(ctx.ctx, verdict.to_bits());
+        log(ctx, verdict);
     }
     match action(&frame, verdict) {
         xdp_action::XDP_REDIRECT => {
@@ -78,16 +73,11 @@ fn action(frame: &Frame, verdict: Packed) -> u32 {
     }
 }
 
-/// A function of its own: its stack is not the hot path's.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn lb_log(ctx: *mut xdp_md, bits: u64) -> u64 {
-    let ctx = XdpContext::new(ctx);
-    let verdict = Packed::from_bits(bits);
+#[inline(always)]
+fn log(ctx: &XdpContext, verdict: Packed) {
     if verdict.is_forwarded() {
-        info!(&ctx, "backend {} interface {}", verdict.backend(), verdict.ifindex());
+        info!(ctx, "backend {} interface {}", verdict.backend(), verdict.ifindex());
     } else {
-        info!(&ctx, "outcome {}", verdict.outcome_index());
+        info!(ctx, "outcome {}", verdict.outcome_index());
     }
-    0
 }

@@ -17,7 +17,7 @@ use crate::{
 /// decisions.
 #[inline(always)]
 pub fn run<const DRY: bool>(ctx: *mut xdp_md) -> Packed {
-    let mut verdict = if DRY { Packed::from_bits(lb_dry_start(ctx)) } else { start(ctx) };
+    let mut verdict = Packed::from_bits(if DRY { lb_dry_start(ctx) } else { lb_start(ctx) });
     for _ in 0..path::DETOURS_MAX {
         if !verdict.is_pending() {
             break;
@@ -36,7 +36,7 @@ pub fn run<const DRY: bool>(ctx: *mut xdp_md) -> Packed {
 macro_rules! dispatch {
     ($($name:ident {
         $flow:ident, $fragment:ident, $translate:ident, $reply:ident, $echo:ident,
-        $icmp_error:ident, $icmp_nat:ident, $icmp_reply:ident, $too_big:ident, $ipv6:ident
+        $icmp_error:ident, $icmp_nat:ident, $icmp_reply:ident, $too_big:ident
     })+) => {$(
         #[inline(always)]
         fn $name(ctx: *mut xdp_md, verdict: Packed) -> u64 {
@@ -49,7 +49,6 @@ macro_rules! dispatch {
                 6 => $icmp_error(ctx),
                 7 => $icmp_nat(ctx),
                 8 => $icmp_reply(ctx),
-                10 => $ipv6(ctx),
                 _ => $too_big(ctx, verdict.argument().into()),
             }
         }
@@ -59,19 +58,19 @@ macro_rules! dispatch {
 dispatch! {
     live4 {
         lb_flow4, lb_fragment4, lb_translate4, lb_reply4, lb_echo4,
-        lb_icmp_error4, lb_icmp_nat4, lb_icmp_reply4, lb_too_big4, lb_ipv6
+        lb_icmp_error4, lb_icmp_nat4, lb_icmp_reply4, lb_too_big4
     }
     live6 {
         lb_flow6, lb_fragment6, lb_translate6, lb_reply6, lb_echo6,
-        lb_icmp_error6, lb_icmp_nat6, lb_icmp_reply6, lb_too_big6, lb_ipv6
+        lb_icmp_error6, lb_icmp_nat6, lb_icmp_reply6, lb_too_big6
     }
     dry4 {
         lb_dry_flow4, lb_dry_fragment4, lb_dry_translate4, lb_dry_reply4, lb_echo4,
-        lb_dry_icmp_error4, lb_dry_icmp_nat4, lb_dry_icmp_reply4, lb_too_big4, lb_dry_ipv6
+        lb_dry_icmp_error4, lb_dry_icmp_nat4, lb_dry_icmp_reply4, lb_too_big4
     }
     dry6 {
         lb_dry_flow6, lb_dry_fragment6, lb_dry_translate6, lb_dry_reply6, lb_echo6,
-        lb_dry_icmp_error6, lb_dry_icmp_nat6, lb_dry_icmp_reply6, lb_too_big6, lb_dry_ipv6
+        lb_dry_icmp_error6, lb_dry_icmp_nat6, lb_dry_icmp_reply6, lb_too_big6
     }
 }
 
@@ -100,10 +99,8 @@ detours! {
     lb_icmp_nat6 = Live false IcmpTranslate;
     lb_icmp_reply4 = Live true IcmpReply;
     lb_icmp_reply6 = Live false IcmpReply;
-    lb_ipv6 = Live false Ipv6;
     lb_echo4 = Live true Echo;
     lb_echo6 = Live false Echo;
-    lb_dry_ipv6 = Dry false Ipv6;
     lb_dry_flow4 = Dry true Flow;
     lb_dry_flow6 = Dry false Flow;
     lb_dry_fragment4 = Dry true Fragment;
@@ -132,10 +129,11 @@ extern "C" fn lb_too_big6(ctx: *mut xdp_md, mtu: u32) -> u64 {
     take::<false, Live<'_>>(&XdpContext::new(ctx), Detour::TooBig, mtu as u16)
 }
 
-#[inline(always)]
-fn start(ctx: *mut xdp_md) -> Packed {
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lb_start(ctx: *mut xdp_md) -> u64 {
     let ctx = XdpContext::new(ctx);
-    path::start(&mut Frame::new(&ctx), &Live::new(&ctx))
+    path::start(&mut Frame::new(&ctx), &Live::new(&ctx)).to_bits()
 }
 
 #[unsafe(no_mangle)]
