@@ -13,7 +13,7 @@ pub fn lb_forward(ctx: XdpContext) -> u32 {
         // SAFETY: `trace_record` checked that the record is inside the metadata area.
         let record = unsafe { record.read_unaligned() };
         if record.cookie == globals::trace_cookie() && record.cookie != 0 {
-            return lb_trace(ctx.ctx);
+            return trace(&ctx);
         }
     }
     live(&ctx, frame)
@@ -38,13 +38,10 @@ fn live(ctx: &XdpContext, frame: Frame) -> u32 {
     }
 }
 
-/// The same path without a mark: decisions are written into the metadata in front of the packet. A
-/// function of its own: the live path's registers are not shared with it.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn lb_trace(ctx: *mut xdp_md) -> u32 {
+/// The same path without a mark: decisions are written into the metadata in front of the packet.
+#[inline(always)]
+fn trace(ctx: &XdpContext) -> u32 {
     const FORWARDED: u8 = u8::MAX;
-    let ctx = &XdpContext::new(ctx);
     let tables = Dry::new(ctx);
     let verdict = stages::run::<true>(ctx.ctx);
     tables.note(|record| {
