@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path};
 use anyhow::Result;
 use clap::Args;
 
-use crate::product;
+use crate::product::{self, Profile};
 
 /// Options of `cargo xtask bench`
 #[derive(Args)]
@@ -16,5 +16,5 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, root: &Path) -> Result<()> {
-    product::run(root, "lb-bench", &options.arguments)
+    product::run(root, Profile::Release, "lb-bench", &options.arguments)
 }

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::product;
+use crate::product::{self, Profile};
 
 /// Options of `cargo xtask lab`
 #[derive(Args)]
@@ -39,5 +39,5 @@ impl Action {
 pub(crate) fn run(options: &Options, root: &Path) -> Result<()> {
     let mut arguments = vec![OsString::from(options.action.as_str())];
     arguments.extend_from_slice(&options.arguments);
-    product::run(root, "lb-lab", &arguments)
+    product::run(root, Profile::Dev, "lb-lab", &arguments)
 }

@@ -9,14 +9,27 @@ use crate::{
     setup::{self, Scope},
 };
 
+/// How the product is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Quickly: packets are handled by the kernel programs, which are always optimised.
+    Dev,
+    /// For timings of user space.
+    Release,
+}
+
 /// Sets up, builds and then becomes the named program with these arguments.
-pub(crate) fn run(root: &Path, bin: &str, arguments: &[OsString]) -> Result<()> {
+pub(crate) fn run(root: &Path, profile: Profile, bin: &str, arguments: &[OsString]) -> Result<()> {
     setup::ensure(Scope::Lab)?;
+    let profile: &[&str] = match profile {
+        Profile::Dev => &[],
+        Profile::Release => &["--release"],
+    };
     // Built whole, since these programs start lbd and lbctl from beside them.
-    let build =
-        ["build", "--release", "--bins", "--package", "lb-userspace", "--package", "lb-tests"];
-    command::run(command::cargo(root).args(build))?;
+    let mut build = command::cargo(root);
+    build.args(["build", "--bins", "--package", "lb-userspace", "--package", "lb-tests"]);
+    command::run(build.args(profile))?;
     let mut cargo = command::cargo(root);
-    cargo.args(["run", "--quiet", "--release", "--package", "lb-tests", "--bin", bin, "--"]);
+    cargo.args(["run", "--quiet", "--package", "lb-tests", "--bin", bin]).args(profile).arg("--");
     command::become_it(cargo.args(arguments))
 }

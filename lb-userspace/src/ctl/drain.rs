@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 #[derive(clap::Args)]
 #[command(after_help = "\
 A drained backend takes no new flows and keeps those it has until they end. It stays drained over
-restarts of lbd and reloads, until undrained or removed from the configuration. Needs the daemon.
+restarts of lbd and reloads, until undrained or removed from the configuration. With `udp: stick`, new
+UDP flows may still come until the transition window is over. Needs the daemon.
 
 Example:
   lbctl drain web/a && lbctl get flows --backend web/a")]

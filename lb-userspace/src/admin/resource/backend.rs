@@ -166,7 +166,7 @@ fn state_reason(
     match BackendState::from_wire(backend.entry.state)? {
         BackendState::Draining if view.drained.contains(&key) => Some("drained by operator".into()),
         BackendState::Draining if backend.weight == 0 => Some("weight 0".into()),
-        BackendState::Draining => Some("drained or removed in the configuration".into()),
+        BackendState::Draining => Some("drained in the configuration".into()),
         BackendState::Down => {
             let failure = health.and_then(|record| record.last_error.clone());
             Some(failure.unwrap_or_else(|| "health check".into()))

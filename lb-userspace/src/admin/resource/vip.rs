@@ -23,7 +23,7 @@ pub struct VipResource {
     pub mode_reason: Option<String>,
     /// Backends that take new flows.
     pub backends_active: u32,
-    /// Backends configured or still draining.
+    /// Backends configured.
     pub backends_total: u32,
     /// Slots of its ring; 0 = no usable backend.
     pub ring_slots: u32,
