@@ -38,15 +38,10 @@ impl Shape {
 }
 
 /// Every shape the verifier has to take: what it removes as dead differs from one to the other.
-const SHAPES: [Shape; 10] = [
+const SHAPES: [Shape; 5] = [
     Shape { name: "default", features: None },
-    Shape::of("v4-l2dsr", Features::IPV4 | Features::L2DSR),
     Shape::of("v4-tunnel", Features::IPV4 | Features::TUNNEL),
-    Shape::of("v4-nat", Features::IPV4 | Features::NAT),
-    Shape::of("v6-l2dsr", Features::IPV6 | Features::L2DSR),
-    Shape::of("v6-tunnel", Features::IPV6 | Features::TUNNEL),
-    Shape::of("v6-nat", Features::IPV6 | Features::NAT),
-    Shape::of("tunnel-affinity", FAMILIES | Features::TUNNEL | Features::AFFINITY),
+    Shape::of("dsr", FAMILIES | Features::L2DSR | Features::TUNNEL | Features::AFFINITY),
     Shape::of("all", Features::ALL.0),
     Shape::of("all-log", Features::ALL.0 | Features::LOG),
 ];
