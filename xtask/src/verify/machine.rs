@@ -20,7 +20,7 @@ pub(super) const EMULATOR: &str = "qemu-system-x86_64";
 const MEMORY: &str = "4G";
 
 /// A boot takes seconds; emulated verification of large programs may take longer.
-const BOOT_MAX: Duration = Duration::from_mins(5);
+const BOOT_MAX: Duration = Duration::from_mins(20);
 
 /// What the loader printed here; its exit status only repeats what the lines say.
 pub(super) fn run_here(loader: &Path) -> Result<String> {
