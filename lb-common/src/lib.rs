@@ -15,5 +15,5 @@ pub mod path;
 pub mod tables;
 pub mod verdict;
 
-#[cfg(any(test, feature = "user"))]
+#[cfg(any(test, feature = "std"))]
 extern crate std;

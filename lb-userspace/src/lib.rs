@@ -1,17 +1,20 @@
 //! The daemon `lbd` and its tool `lbctl`.
 //!
 //! A configuration change travels `config` (source) -> [`model`] (desired) -> [`reconcile`] (plan)
-//! -> `dataplane` (apply) -> `admin` (report). `model` and `reconcile` do no IO and read no clock.
+//! -> `dataplane` and [`proxy`] (apply) -> `admin` (report). `model` and `reconcile` do no IO and
+//! read no clock.
 
 pub mod admin;
 pub mod config;
 pub mod ctl;
 pub mod dataplane;
 pub mod health;
-pub mod model;
 pub mod observe;
 pub mod reconcile;
 pub mod runtime;
+
+pub use lb_model as model;
+pub use lb_proxy as proxy;
 
 /// The eBPF object file (ELF, with BTF) of all kernel programs, aligned so that it can be parsed
 /// in place.

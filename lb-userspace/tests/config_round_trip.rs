@@ -96,6 +96,7 @@ fn desired() -> impl Strategy<Value = Desired> {
         interfaces: interfaces.into_iter().collect(),
         settings,
         services: apart(services),
+        ..Desired::default()
     })
 }
 

@@ -2,8 +2,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test stops where it fails")]
 
+use lb_common::balance::maglev::{Candidate, table};
 use lb_common::limits::RING_SLOTS_MAX;
-use lb_userspace::reconcile::maglev::{Candidate, table};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

@@ -5,7 +5,6 @@ use super::{
     allocate::{Allocator, successor},
     auto,
     entry::{self, Place},
-    maglev::{self, Candidate},
     ring::{Step, advance},
     validate::validate,
 };
@@ -15,6 +14,7 @@ use lb_common::{
         BackendEntry, BackendId, BackendState, Features, Mode, VIP_FLAG_AFFINITY,
         VIP_FLAG_UDP_STICKS, VipEntry,
     },
+    balance::maglev::{self, Candidate},
     limits::BACKEND_ENTRIES,
 };
 use std::{collections::BTreeMap, net::IpAddr, rc::Rc};

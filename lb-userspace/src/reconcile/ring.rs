@@ -10,11 +10,11 @@
 //! either spoken (and is stored) or idled out: after the window. And a mark may be cleared once
 //! there is no previous backend and no stored flow lives elsewhere than on the current one.
 
-use super::{
-    RingImage,
-    hash::{Fnv, mix},
+use super::RingImage;
+use lb_common::{
+    abi::SLOT_MOVED,
+    balance::name::{Fnv, mix},
 };
-use lb_common::abi::SLOT_MOVED;
 use std::collections::BTreeSet;
 
 /// What happens to a ring in one generation.

@@ -52,6 +52,7 @@ fn desired(settings: &Settings, web: &[u8]) -> Desired {
             ("web".to_owned(), service(&web_vips, ForwardingMode::Tunnel, web)),
             ("dns".to_owned(), service(&dns_vips, ForwardingMode::L2dsr, &[2, 3])),
         ]),
+        ..Desired::default()
     }
 }
 

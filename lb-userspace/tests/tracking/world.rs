@@ -77,6 +77,7 @@ impl World {
                 interfaces: vec![],
                 settings: Settings::default(),
                 services: [(SERVICE.to_owned(), service)].into(),
+                ..Desired::default()
             },
             observed: Observed { now_ms: 1_000_000, ..Observed::default() },
             routers: [Router::default(), Router::default()],

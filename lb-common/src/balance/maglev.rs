@@ -4,8 +4,8 @@
 //! Weights decide whose turn it is (cumulative turns, as Katran's `MaglevHashV2`): a backend of
 //! the largest weight has a turn every round, one of half that weight every other round.
 
-use super::hash::{Fnv, mix};
-use std::{cmp::Reverse, collections::BinaryHeap};
+use super::name::{Fnv, mix};
+use std::{cmp::Reverse, collections::BinaryHeap, vec, vec::Vec};
 
 /// One backend in the lottery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

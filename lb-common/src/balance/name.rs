@@ -3,29 +3,29 @@
 
 /// FNV-1a, 64 bits (Fowler, Noll, Vo; RFC 9923), fed piece by piece.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fnv(u64);
+pub struct Fnv(u64);
 
 impl Fnv {
     /// FNV-1a's offset basis.
-    pub(super) const fn new() -> Self {
+    pub const fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
 
     /// With `bytes` hashed in.
-    pub(super) fn with(self, bytes: &[u8]) -> Self {
+    pub fn with(self, bytes: &[u8]) -> Self {
         let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         Self(bytes.iter().fold(self.0, step))
     }
 
     /// The hash so far.
-    pub(super) const fn finish(self) -> u64 {
+    pub const fn finish(self) -> u64 {
         self.0
     }
 }
 
 /// MurmurHash3's 64-bit finaliser (Appleby, public domain): every input bit changes every output
 /// bit with probability one half, which FNV-1a alone does not give short names.
-pub(super) const fn mix(hash: u64) -> u64 {
+pub const fn mix(hash: u64) -> u64 {
     let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     hash ^ (hash >> 33)
