@@ -5,6 +5,12 @@
 #[derive(Clone, Copy, Debug)]
 pub struct Fnv(u64);
 
+impl Default for Fnv {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Fnv {
     /// FNV-1a's offset basis.
     pub const fn new() -> Self {

@@ -1,0 +1,5 @@
+//! What happened: metrics and the access log.
+
+mod record;
+
+pub use record::Record;

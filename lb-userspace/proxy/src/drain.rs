@@ -1,0 +1,38 @@
+//! The wish that connections end: what is under way is finished, nothing new is begun.
+
+use tokio::sync::watch;
+
+/// Sees whether draining has begun. Cheap to clone; one per connection.
+#[derive(Clone, Debug)]
+pub struct Drain(watch::Receiver<bool>);
+
+/// Begins draining.
+#[derive(Debug)]
+pub struct DrainStart(watch::Sender<bool>);
+
+/// A pair of both ends.
+pub fn drain() -> (DrainStart, Drain) {
+    let (start, drain) = watch::channel(false);
+    (DrainStart(start), Drain(drain))
+}
+
+impl DrainStart {
+    /// Begins. It cannot be taken back.
+    pub fn start(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Drain {
+    /// Whether it has begun.
+    pub fn is_started(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until it begins; forever if its other end is gone.
+    pub async fn started(&mut self) {
+        if self.0.wait_for(|is_started| *is_started).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! What is done with requests and responses, one file a filter.

@@ -1,0 +1,19 @@
+//! HTTP as all versions share it (RFC 9110), and the versions.
+
+mod body;
+mod fields;
+mod method;
+mod name;
+mod reason;
+mod request;
+mod response;
+mod service;
+
+pub use body::{Body, BodyError, BodyStream, Frame};
+pub use fields::Fields;
+pub use method::Method;
+pub use name::{FieldName, Known};
+pub use reason::Reason;
+pub use request::{Request, Scheme, Version};
+pub use response::Response;
+pub use service::{Informational, Sent, Service};

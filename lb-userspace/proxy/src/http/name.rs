@@ -1,0 +1,201 @@
+//! Field names: the ones a proxy looks at have a number, so that they are compared at once.
+
+/// A field name to look for, in any case.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldName<'a> {
+    text: &'a [u8],
+    known: Known,
+}
+
+impl<'a> FieldName<'a> {
+    /// A name whose number is known already.
+    pub(crate) fn with_number(text: &'a [u8], known: Known) -> Self {
+        Self { text, known }
+    }
+
+    /// The name's bytes, as they were given.
+    pub fn text(self) -> &'a [u8] {
+        self.text
+    }
+
+    /// Its number.
+    pub fn known(self) -> Known {
+        self.known
+    }
+}
+
+impl From<Known> for FieldName<'static> {
+    fn from(known: Known) -> Self {
+        Self { text: known.text().as_bytes(), known }
+    }
+}
+
+impl<'a> From<&'a [u8]> for FieldName<'a> {
+    fn from(text: &'a [u8]) -> Self {
+        Self { text, known: Known::of(text) }
+    }
+}
+
+impl<'a> From<&'a str> for FieldName<'a> {
+    fn from(text: &'a str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
+macro_rules! known {
+    ($($variant:ident $text:literal,)*) => {
+        /// Field names that have a number (IANA HTTP field name registry, and what proxies add).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[expect(missing_docs, reason = "each is the name that it is spelled like")]
+        pub enum Known {
+            /// Any other name.
+            Other,
+            $($variant,)*
+        }
+
+        impl Known {
+            /// The name, lower case; empty for [`Known::Other`].
+            pub const fn text(self) -> &'static str {
+                match self {
+                    Self::Other => "",
+                    $(Self::$variant => $text,)*
+                }
+            }
+
+            #[cfg(test)]
+            const ALL: &'static [Self] = &[$(Self::$variant,)*];
+        }
+    };
+}
+
+known! {
+    Accept "accept",
+    AcceptEncoding "accept-encoding",
+    AccessControlAllowCredentials "access-control-allow-credentials",
+    AccessControlAllowHeaders "access-control-allow-headers",
+    AccessControlAllowMethods "access-control-allow-methods",
+    AccessControlAllowOrigin "access-control-allow-origin",
+    AccessControlExposeHeaders "access-control-expose-headers",
+    AccessControlMaxAge "access-control-max-age",
+    AccessControlRequestHeaders "access-control-request-headers",
+    AccessControlRequestMethod "access-control-request-method",
+    Age "age",
+    Allow "allow",
+    AltSvc "alt-svc",
+    Authorization "authorization",
+    CacheControl "cache-control",
+    Connection "connection",
+    ContentEncoding "content-encoding",
+    ContentLength "content-length",
+    ContentType "content-type",
+    Cookie "cookie",
+    Date "date",
+    EarlyData "early-data",
+    Etag "etag",
+    Expect "expect",
+    Forwarded "forwarded",
+    Host "host",
+    Http2Settings "http2-settings",
+    KeepAlive "keep-alive",
+    LastModified "last-modified",
+    Location "location",
+    MaxForwards "max-forwards",
+    Origin "origin",
+    ProxyAuthenticate "proxy-authenticate",
+    ProxyAuthorization "proxy-authorization",
+    ProxyConnection "proxy-connection",
+    Range "range",
+    Referer "referer",
+    RetryAfter "retry-after",
+    SecWebSocketAccept "sec-websocket-accept",
+    SecWebSocketKey "sec-websocket-key",
+    SecWebSocketVersion "sec-websocket-version",
+    Server "server",
+    SetCookie "set-cookie",
+    Te "te",
+    Traceparent "traceparent",
+    Trailer "trailer",
+    TransferEncoding "transfer-encoding",
+    Upgrade "upgrade",
+    UserAgent "user-agent",
+    Vary "vary",
+    Via "via",
+    WwwAuthenticate "www-authenticate",
+    XForwardedFor "x-forwarded-for",
+    XForwardedHost "x-forwarded-host",
+    XForwardedPort "x-forwarded-port",
+    XForwardedProto "x-forwarded-proto",
+    XRealIp "x-real-ip",
+    XRequestId "x-request-id",
+}
+
+impl Known {
+    /// The number of a name in any case.
+    pub fn of(name: &[u8]) -> Self {
+        let found =
+            of_length(name.len()).iter().find(|it| it.text().as_bytes().eq_ignore_ascii_case(name));
+        found.copied().unwrap_or(Self::Other)
+    }
+}
+
+/// Known names of a length: a handful at most, so that a name is found by few comparisons.
+fn of_length(length: usize) -> &'static [Known] {
+    match length {
+        2 => &[Known::Te],
+        3 => &[Known::Age, Known::Via],
+        4 => &[Known::Date, Known::Etag, Known::Host, Known::Vary],
+        5 => &[Known::Allow, Known::Range],
+        6 => &[Known::Accept, Known::Cookie, Known::Expect, Known::Origin, Known::Server],
+        7 => &[Known::AltSvc, Known::Referer, Known::Trailer, Known::Upgrade],
+        8 => &[Known::Location],
+        9 => &[Known::Forwarded, Known::XRealIp],
+        10 => &[
+            Known::Connection,
+            Known::EarlyData,
+            Known::KeepAlive,
+            Known::SetCookie,
+            Known::UserAgent,
+        ],
+        11 => &[Known::RetryAfter, Known::Traceparent],
+        12 => &[Known::ContentType, Known::MaxForwards, Known::XRequestId],
+        13 => &[Known::Authorization, Known::CacheControl, Known::LastModified],
+        14 => &[Known::ContentLength, Known::Http2Settings],
+        15 => &[Known::AcceptEncoding, Known::XForwardedFor],
+        16 => &[
+            Known::ContentEncoding,
+            Known::ProxyConnection,
+            Known::WwwAuthenticate,
+            Known::XForwardedHost,
+            Known::XForwardedPort,
+        ],
+        17 => &[Known::SecWebSocketKey, Known::TransferEncoding, Known::XForwardedProto],
+        18 => &[Known::ProxyAuthenticate],
+        19 => &[Known::ProxyAuthorization],
+        20 => &[Known::SecWebSocketAccept],
+        21 => &[Known::SecWebSocketVersion],
+        22 => &[Known::AccessControlMaxAge],
+        27 => &[Known::AccessControlAllowOrigin],
+        28 => &[Known::AccessControlAllowHeaders, Known::AccessControlAllowMethods],
+        29 => &[Known::AccessControlExposeHeaders, Known::AccessControlRequestMethod],
+        30 => &[Known::AccessControlRequestHeaders],
+        32 => &[Known::AccessControlAllowCredentials],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_name_is_found_in_any_case_and_no_other() {
+        for known in Known::ALL {
+            assert_eq!(Known::of(known.text().as_bytes()), *known);
+            assert_eq!(Known::of(known.text().to_uppercase().as_bytes()), *known);
+        }
+        for name in ["", "hos", "hosts", "x-forwarded-four", "content_length"] {
+            assert_eq!(Known::of(name.as_bytes()), Known::Other, "{name}");
+        }
+    }
+}

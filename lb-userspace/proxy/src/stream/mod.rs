@@ -1,0 +1,1 @@
+//! TCP, UDP and TLS passed through: sessions that are not HTTP.
