@@ -88,7 +88,7 @@ impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(10),
-            keep_alive_timeout: Duration::from_secs(60),
+            keep_alive_timeout: Duration::from_mins(1),
             body_timeout: Duration::from_secs(30),
             header_bytes_max: 32 * 1_024,
             header_fields_max: 100,
@@ -106,4 +106,4 @@ impl Default for HttpOptions {
 pub const CONNECTIONS_DEFAULT: u32 = 65_536;
 
 /// Idle timeout of TCP, TLS and UDP sessions, unless the listener says otherwise.
-pub const SESSION_IDLE_DEFAULT: Duration = Duration::from_secs(300);
+pub const SESSION_IDLE_DEFAULT: Duration = Duration::from_mins(5);
