@@ -36,7 +36,9 @@ pub struct Sent {
 /// Takes informational responses (1xx but 101; RFC 9110, section 15.2) to the client: status and
 /// fields. A client that cannot have them (HTTP/1.0) does not get them.
 #[derive(Clone, Default)]
-pub struct Informational(Option<Rc<dyn Fn(u16, &Fields)>>);
+pub struct Informational(Option<Rc<Write>>);
+
+type Write = dyn Fn(u16, &Fields);
 
 impl Informational {
     /// Calls `write` for each.
