@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 
 /// Rules for the requests of some hosts. Which of several rules a request takes: the most specific
-/// host, then exact path, longest prefix, regular expression, then a method, more headers, more
-/// query parameters; among equals the older route, its name, and the order of rules
-/// (Gateway API, `HTTPRouteRule.matches`).
+/// host, then an exact path, a regular expression (the longer text first), the longest prefix, then
+/// a method, more headers, more query parameters; among equals the older route, its name, and the
+/// order of rules (Gateway API, `HTTPRouteRule.matches`, which leaves regular expressions open).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// Names of the listeners it is attached to.
