@@ -1,1 +1,9 @@
-//! Sockets, connection limits, the PROXY protocol, workers.
+//! Sockets, connection limits, and the workers that accept.
+
+mod limit;
+mod socket;
+mod worker;
+
+pub use limit::{ConnectionLimit, Counted};
+pub use socket::{Bound, SocketError, Transport};
+pub use worker::{Accepted, Handler, Worker, Workers};
