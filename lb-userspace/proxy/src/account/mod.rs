@@ -1,5 +1,15 @@
-//! What happened: metrics and the access log.
+//! What happened: statistics and the access log.
 
+mod histogram;
+mod json;
+mod log;
 mod record;
+mod shard;
+mod stats;
+mod timestamp;
 
+pub use histogram::{BUCKETS_S, Histogram, HistogramSum};
+pub use log::{AccessLogger, LogWriter};
 pub use record::Record;
+pub use shard::{Counter, Shards};
+pub use stats::{ListenerStats, ListenerSum, RuleStats, RuleSum};
