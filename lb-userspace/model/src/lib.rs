@@ -55,7 +55,7 @@ pub struct Desired {
     pub settings: Settings,
     /// Services by name.
     pub services: BTreeMap<String, Service>,
-    /// The L7 proxy.
+    /// The L7 proxy. Boxed, since what only balances packets should not carry its size about.
     #[serde(default)]
-    pub proxy: Proxy,
+    pub proxy: Box<Proxy>,
 }

@@ -16,7 +16,7 @@ use super::{
     diagnostic::{Position, Report},
     schema,
 };
-use crate::model::{Desired, Proxy, Settings, Vip};
+use crate::model::{Desired, Settings, Vip};
 use lb_common::limits;
 use policy::Policy;
 use std::{
@@ -41,7 +41,7 @@ pub(super) fn lower(file: &schema::File, report: &mut Report) -> Desired {
     }
     whole.nat_sources(file, &settings.nat_source);
     whole.check(report);
-    Desired { interfaces, settings, services, proxy: Proxy::default() }
+    Desired { interfaces, settings, services, proxy: Box::default() }
 }
 
 /// What must hold over all services.

@@ -8,7 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{command, package::Sources};
+use super::package::Sources;
+use crate::bench::command;
 
 const DRIVER: &str = include_str!("driver.c");
 

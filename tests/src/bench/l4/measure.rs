@@ -87,42 +87,10 @@ fn passes(flow_count: u32) -> u32 {
     BATCH_PACKETS_MIN.div_ceil(flow_count)
 }
 
-/// The spread of one value over the rounds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
-pub struct Spread {
-    /// The middle value.
-    pub median: f64,
-    /// A quarter of the rounds lies below.
-    pub quarter_low: f64,
-    /// A quarter of the rounds lies above.
-    pub quarter_high: f64,
-    /// The lowest value.
-    pub min: f64,
-    /// The highest value.
-    pub max: f64,
-}
-
-impl Spread {
-    /// The spread of `value` over the rounds; all zero without rounds.
-    pub fn of(rounds: &[Round], value: impl Fn(&Round) -> f64) -> Self {
-        let mut values: Vec<_> = rounds.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        let last = values.len().saturating_sub(1);
-        let at = |index: usize| values.get(index).copied().unwrap_or_default();
-        Self {
-            // Between the two middle values if there are two.
-            median: f64::midpoint(at(last / 2), at(last.div_ceil(2))),
-            quarter_low: at(last / 4),
-            quarter_high: at(last - last / 4),
-            min: at(0),
-            max: at(last),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::spread::Spread;
 
     fn round(rival_ns: f64, ours_ns: f64) -> Round {
         Round { empty_ns: 10.0, grow_ns: 30.0, rival_ns, ours_ns, moved_ns: 120.0 }

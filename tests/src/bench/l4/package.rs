@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::command;
+use crate::bench::command;
 
 const PACKAGE: &str = "linux-source-7.2";
 const SUITE: &str = "sid";

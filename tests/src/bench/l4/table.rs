@@ -3,7 +3,8 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::measure::{Round, Spread};
+use super::measure::Round;
+use crate::bench::spread::Spread;
 
 /// Everything a run found; its JSON form is stable.
 #[derive(Debug, Serialize)]

@@ -1,0 +1,39 @@
+//! Caddy: one Go processor.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::{Site, certificate};
+use crate::bench::l7::package::Programs;
+
+pub(super) fn configure(site: &Site<'_>, programs: &Programs) -> Result<Command> {
+    let (cert, key) = certificate::write(site)?;
+    let text = format!(
+        "{{
+  admin off
+  auto_https off
+  persist_config off
+}}
+http://:{http} {{
+  bind 127.0.0.1
+  reverse_proxy 127.0.0.1:{origin}
+}}
+https://:{https} {{
+  bind 127.0.0.1
+  tls {} {}
+  reverse_proxy 127.0.0.1:{origin}
+}}
+",
+        cert.display(),
+        key.display(),
+        http = site.ports.http,
+        https = site.ports.https,
+        origin = site.origin,
+    );
+    let file = site.write("Caddyfile", &text)?;
+    let mut command = Command::new(programs.path("caddy"));
+    command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
+    command.env("GOMAXPROCS", "1").env("HOME", site.folder);
+    Ok(command)
+}

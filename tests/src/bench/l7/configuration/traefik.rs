@@ -1,0 +1,42 @@
+//! Traefik: one Go processor.
+
+use std::process::Command;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{Site, certificate};
+use crate::bench::l7::package::Programs;
+
+pub(super) fn configure(site: &Site<'_>, programs: &Programs) -> Result<Command> {
+    let (cert, key) = certificate::write(site)?;
+    let dynamic = json!({
+        "http": {
+            "routers": {
+                "http": { "rule": "PathPrefix(`/`)", "service": "origin", "entryPoints": ["http"] },
+                "https": {
+                    "rule": "PathPrefix(`/`)", "service": "origin", "entryPoints": ["https"],
+                    "tls": {}
+                }
+            },
+            "services": { "origin": { "loadBalancer": {
+                "servers": [{ "url": format!("http://127.0.0.1:{}", site.origin) }]
+            } } }
+        },
+        "tls": { "certificates": [{ "certFile": cert, "keyFile": key }] }
+    });
+    let dynamic = site.write("dynamic.yaml", &dynamic.to_string())?;
+    let fixed = json!({
+        "entryPoints": {
+            "http": { "address": format!("127.0.0.1:{}", site.ports.http) },
+            "https": { "address": format!("127.0.0.1:{}", site.ports.https) }
+        },
+        "providers": { "file": { "filename": dynamic } },
+        "log": { "level": "ERROR" },
+        "global": { "checkNewVersion": false, "sendAnonymousUsage": false }
+    });
+    let file = site.write("traefik.yaml", &fixed.to_string())?;
+    let mut command = Command::new(programs.path("traefik"));
+    command.arg(format!("--configFile={}", file.display())).env("GOMAXPROCS", "1");
+    Ok(command)
+}

@@ -1,0 +1,151 @@
+//! `lb-bench l7`: what a request costs the proxy, against those that operators would use instead.
+//!
+//! **The rivals** come from Debian (nginx, HAProxy) and PyPI (Envoy, Caddy, Traefik), each with the
+//! configuration that its manual recommends for one core: keep-alive towards the backend, no
+//! access log. Ours runs as it always does: routing, metrics and accounting on.
+//!
+//! **The method.** Every proxy is one process on one core, the last; the load generator (wrk,
+//! h2load) and the origin (nginx) share another. In each round the proxies take turns, so that
+//! what others take from the machine falls on all. The figure is the proxy's own CPU time, user and system, divided
+//! by the requests that were answered: it does not depend on how fast the generator is. Requests
+//! per second and latencies are the generator's, and those depend on the machine.
+//!
+//! **What is checked.** Before each round one response of each proxy, whole: status and body. In
+//! each round every response must have succeeded.
+
+mod configuration;
+mod idle;
+mod load;
+mod origin;
+mod package;
+mod process;
+mod report;
+mod scenario;
+
+pub use report::Report;
+pub use scenario::Scenario;
+
+use configuration::{Ports, Proxy};
+use origin::Origin;
+use process::Process;
+use report::{Measured, Row};
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+
+/// Rivals, in the order of the table.
+pub const RIVALS: [&str; 5] = ["nginx", "haproxy", "envoy", "caddy", "traefik"];
+
+/// How to measure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Rounds of each scenario.
+    pub rounds_count: u32,
+    /// Each proxy is under load for so long in each round.
+    pub load: Duration,
+    /// What to measure.
+    pub scenarios: Vec<Scenario>,
+    /// Against whom.
+    pub rivals: Vec<String>,
+    /// Where to draw the result.
+    pub svg: Option<PathBuf>,
+}
+
+/// Measures.
+pub fn run(options: &Options) -> Result<Report> {
+    let programs = package::install(&options.rivals)?;
+    let work = tempfile::tempdir().context("cannot create a work folder")?;
+    let cores = process::cores()?;
+    process::raise_limit()?;
+    let origin = Origin::start(&work.path().join("origin"), cores)?;
+    let mut report = Report::new(options, cores);
+    for scenario in &options.scenarios {
+        eprintln!("measuring {scenario}");
+        let mut proxies = Vec::new();
+        for proxy in Proxy::all(&options.rivals) {
+            if scenario.fits(proxy) {
+                let folder = work.path().join(format!("{scenario}-{proxy}"));
+                proxies.push(Running::start(proxy, *scenario, &folder, &origin, &programs, cores)?);
+            }
+        }
+        let mut rows: Vec<Row> = proxies.iter().map(|it| Row::new(*scenario, it.proxy)).collect();
+        for _ in 0..options.rounds_count {
+            for (running, row) in proxies.iter().zip(&mut rows) {
+                let measured = running
+                    .measure(options.load, cores)
+                    .with_context(|| format!("{}, {scenario}", running.proxy))?;
+                row.rounds.push(measured);
+            }
+        }
+        report.rows.extend(rows);
+    }
+    if let Some(path) = &options.svg {
+        std::fs::write(path, report.svg()).with_context(|| path.display().to_string())?;
+    }
+    Ok(report)
+}
+
+/// A proxy that serves a scenario.
+struct Running {
+    proxy: Proxy,
+    scenario: Scenario,
+    ports: Ports,
+    process: Process,
+}
+
+impl Running {
+    fn start(
+        proxy: Proxy,
+        scenario: Scenario,
+        folder: &std::path::Path,
+        origin: &Origin,
+        programs: &package::Programs,
+        cores: process::Cores,
+    ) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let ports = Ports::free()?;
+        let site = configuration::Site { folder, ports, origin: origin.port, scenario };
+        let command = proxy.configure(&site, programs)?;
+        let process = Process::start(&command, folder, cores.proxy)?;
+        let running = Self { proxy, scenario, ports, process };
+        running.prove().with_context(|| {
+            format!("{proxy} does not serve {scenario}; it printed:\n{}", running.process.output())
+        })?;
+        Ok(running)
+    }
+
+    /// Waits until a whole response is right.
+    fn prove(&self) -> Result<()> {
+        let url = self.scenario.url(self.ports);
+        let what = format!("{url} answers");
+        crate::wait::eventually(Duration::from_mins(1), &what, || {
+            load::fetch(self.scenario, &url)
+                .ok()
+                .filter(|body| *body == self.scenario.body())
+                .map(drop)
+        })
+    }
+
+    fn measure(&self, duration: Duration, cores: process::Cores) -> Result<Measured> {
+        if self.scenario == Scenario::Idle {
+            return idle::measure(&self.process, self.ports);
+        }
+        let url = self.scenario.url(self.ports);
+        // The first requests open connections and fault pages in; they are not measured.
+        load::run(self.scenario, &url, duration / 4, cores)?;
+        let before = self.process.cpu()?;
+        let load = load::run(self.scenario, &url, duration, cores)?;
+        let cpu = self.process.cpu()?.saturating_sub(before);
+        ensure!(load.requests > 0, "no request was answered");
+        ensure!(load.failures == 0, "{} of {} requests failed", load.failures, load.requests);
+        Ok(Measured {
+            cpu_us: cpu.as_secs_f64() * 1e6 / load.requests as f64,
+            requests_per_s: load.requests as f64 / load.took.as_secs_f64(),
+            p50_us: load.p50_us,
+            p99_us: load.p99_us,
+            p999_us: load.p999_us,
+            rss_bytes: self.process.rss_bytes()?,
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! The backend of all proxies: nginx, which costs the generator's core the least.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::Result;
+
+use super::{
+    configuration::free_port,
+    process::{Cores, Process},
+};
+
+/// A backend that answers `/small`, `/large`, and `/routeN/small`.
+#[derive(Debug)]
+pub(super) struct Origin {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    _process: Process,
+}
+
+impl Origin {
+    /// Starts it in `folder`.
+    pub(super) fn start(folder: &Path, cores: Cores) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let port = free_port()?;
+        let large = folder.join("large");
+        fs::write(&large, vec![b'x'; 64 * 1_024])?;
+        let small = "x".repeat(64);
+        let path = folder.display();
+        let text = format!(
+            "daemon off; master_process off; pid {path}/pid; error_log stderr;
+events {{ worker_connections 32768; }}
+http {{
+  access_log off; keepalive_requests 1000000000; keepalive_timeout 1h;
+  client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location /large {{ alias {path}/large; }}
+    location / {{ return 200 {small}; }}
+  }}
+}}
+"
+        );
+        let file = folder.join("nginx.conf");
+        fs::write(&file, text)?;
+        let mut command = Command::new("nginx");
+        command.arg("-c").arg(&file).arg("-p").arg(folder);
+        Ok(Self { port, _process: Process::start(&command, folder, cores.others)? })
+    }
+}

@@ -1,0 +1,119 @@
+//! What is measured.
+
+use std::{fmt, str::FromStr};
+
+use anyhow::{Result, bail};
+
+use super::configuration::{Ports, Proxy};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scenario {
+    /// HTTP/1.1, connections kept, bodies of 64 bytes.
+    H1Small,
+    /// The same with bodies of 64 KiB.
+    H1Large,
+    /// HTTP/1.1, a connection per request.
+    H1Connect,
+    /// HTTP/1.1 over TLS, connections kept.
+    TlsH1,
+    /// HTTP/1.1 over TLS, a connection with a full handshake (ECDSA P-256) per request.
+    TlsHandshake,
+    /// HTTP/2 over TLS.
+    H2,
+    /// HTTP/1.1, one of 1,000 hosts with 10 routes each.
+    Routes,
+    /// Memory of an idle connection.
+    Idle,
+}
+
+/// Hosts and routes of each in [`Scenario::Routes`].
+pub(super) const HOSTS: usize = 1_000;
+/// Routes of each host.
+pub(super) const ROUTES: usize = 10;
+
+impl Scenario {
+    /// All, in the order of the table.
+    pub const ALL: [Self; 8] = [
+        Self::H1Small,
+        Self::H1Large,
+        Self::H1Connect,
+        Self::TlsH1,
+        Self::TlsHandshake,
+        Self::H2,
+        Self::Routes,
+        Self::Idle,
+    ];
+
+    /// As the command line and the table have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::H1Small => "h1-64",
+            Self::H1Large => "h1-64k",
+            Self::H1Connect => "h1-connect",
+            Self::TlsH1 => "tls-h1",
+            Self::TlsHandshake => "tls-handshake",
+            Self::H2 => "h2",
+            Self::Routes => "routes",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// Whether TLS is spoken.
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Self::TlsH1 | Self::TlsHandshake | Self::H2)
+    }
+
+    /// Whether each request has a connection of its own.
+    pub const fn connects(self) -> bool {
+        matches!(self, Self::H1Connect | Self::TlsHandshake)
+    }
+
+    /// Whether a proxy takes part: ten thousand rules are not what Caddy and Traefik are for.
+    pub fn fits(self, proxy: Proxy) -> bool {
+        self != Self::Routes || !matches!(proxy, Proxy::Caddy | Proxy::Traefik)
+    }
+
+    /// What is asked for.
+    pub fn url(self, ports: Ports) -> String {
+        let (scheme, port) =
+            if self.is_secure() { ("https", ports.https) } else { ("http", ports.http) };
+        format!("{scheme}://127.0.0.1:{port}{}", self.path())
+    }
+
+    /// The path.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::H1Large => "/large",
+            Self::Routes => "/route7/small",
+            _ => "/small",
+        }
+    }
+
+    /// The host.
+    pub fn host(self) -> &'static str {
+        if self == Self::Routes { "host777.bench.example" } else { "bench.example" }
+    }
+
+    /// The body that must come.
+    pub fn body(self) -> Vec<u8> {
+        vec![b'x'; if self == Self::H1Large { 64 * 1_024 } else { 64 }]
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Scenario {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match Self::ALL.into_iter().find(|it| it.name() == name) {
+            Some(scenario) => Ok(scenario),
+            None => bail!("unknown scenario {name:?}"),
+        }
+    }
+}
