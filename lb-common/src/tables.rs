@@ -105,12 +105,10 @@ pub trait Tables {
     fn now_ns(&self) -> u64;
     /// Counts an event of a VIP.
     fn count_event(&self, vip: u32, event: Event);
-    /// Hands a parsed packet back. In the kernel it goes through memory that the verifier does not
-    /// follow, so that what comes after is checked once and not once per way of parsing.
-    #[inline(always)]
-    fn settle(&self, ip: Ip) -> Ip {
-        ip
-    }
+    /// Keeps a parsed packet for the detour that follows.
+    fn keep(&self, ip: &Ip);
+    /// The packet that was kept.
+    fn kept(&self) -> Option<Ip>;
     /// Notes a decision if this packet is traced. Costs nothing otherwise.
     #[inline(always)]
     fn note(&self, _write: impl FnOnce(&mut TraceRecord)) {}

@@ -183,8 +183,13 @@ impl Tables for Live<'_> {
     }
 
     #[inline(always)]
-    fn settle(&self, ip: Ip) -> Ip {
-        settle(ip)
+    fn keep(&self, ip: &Ip) {
+        keep(ip);
+    }
+
+    #[inline(always)]
+    fn kept(&self) -> Option<Ip> {
+        kept()
     }
 }
 
@@ -282,8 +287,13 @@ impl Tables for Dry<'_> {
     fn count_event(&self, _vip: u32, _event: Event) {}
 
     #[inline(always)]
-    fn settle(&self, ip: Ip) -> Ip {
-        settle(ip)
+    fn keep(&self, ip: &Ip) {
+        keep(ip);
+    }
+
+    #[inline(always)]
+    fn kept(&self) -> Option<Ip> {
+        kept()
     }
 
     #[inline(always)]
@@ -296,25 +306,32 @@ impl Tables for Dry<'_> {
     }
 }
 
-/// Sends a parsed packet through the scratch map.
+/// Writes a parsed packet into the scratch map.
 #[inline(always)]
-fn settle(ip: Ip) -> Ip {
+fn keep(ip: &Ip) {
+    if let Some(place) = SCRATCH.get_ptr_mut(0) {
+        // SAFETY: this CPU's own slot, which nothing else touches while the program runs.
+        unsafe {
+            *place = Ip { source: copied(&ip.source), destination: copied(&ip.destination), ..*ip };
+        }
+    }
+}
+
+/// Reads the parsed packet back.
+#[inline(always)]
+fn kept() -> Option<Ip> {
     /// 22 is the largest; a mask proves it is small.
     const L3_MASK: usize = 31;
-    let Some(place) = SCRATCH.get_ptr_mut(0) else { return ip };
-    // SAFETY: this CPU's own slot, which nothing else touches while the program runs; made opaque
-    // so that the compiler does not see that what is read is what was written.
-    let ip = unsafe {
-        *place = ip;
-        &*(opaque(place as usize) as *const Ip)
-    };
-    Ip {
+    // SAFETY: as in `keep`; made opaque so that the compiler does not see that what is read is what
+    // was written.
+    let ip = unsafe { &*(opaque(SCRATCH.get_ptr_mut(0)? as usize) as *const Ip) };
+    Some(Ip {
         l3: ip.l3 & L3_MASK,
         l4: ip.l4 & (L4_MAX - 1),
         source: copied(&ip.source),
         destination: copied(&ip.destination),
         ..*ip
-    }
+    })
 }
 
 /// A word of a ring table. The comparison is the verifier's proof; `slot_of` keeps slots below the

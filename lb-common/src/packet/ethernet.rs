@@ -31,15 +31,6 @@ pub struct Link {
     pub macs: [u32; 3],
 }
 
-impl Link {
-    /// The way back to the sender.
-    #[inline(always)]
-    pub const fn reversed(&self) -> NextHop {
-        let [a, b, c] = self.macs;
-        NextHop { ifindex: 0, macs: [b >> 16 | c << 16, c >> 16 | a << 16, a >> 16 | b << 16] }
-    }
-}
-
 /// Reads the link layer; `None` if the frame is shorter than it.
 #[inline(always)]
 pub fn parse<V: PacketView>(view: &V) -> Option<Link> {
@@ -54,6 +45,14 @@ pub fn parse<V: PacketView>(view: &V) -> Option<Link> {
         }
     }
     Some(link)
+}
+
+/// The way back to the sender; `None` if the frame is shorter than its addresses.
+#[inline(always)]
+pub fn way_back<V: PacketView>(view: &V) -> Option<NextHop> {
+    let [a, b, c]: [u32; 3] = view.read(0)?;
+    let macs = [b >> 16 | c << 16, c >> 16 | a << 16, a >> 16 | b << 16];
+    Some(NextHop { ifindex: 0, macs })
 }
 
 /// Points the frame at its next hop; tags stay.

@@ -14,7 +14,7 @@ use crate::{
 /// Picks by the flow tables where the slot moved, remembers a first fragment, and sends.
 #[inline(always)]
 pub(super) fn serve<const V4: bool, V: PacketView, T: Tables>(view: &mut V, tables: &T) -> Packed {
-    let Some((ip, transport)) = parse::flow_again::<V4, V, T>(view, tables) else {
+    let Some((ip, transport)) = parse::kept_flow(view, tables) else {
         return Packed::passed(Outcome::PassMalformed);
     };
     let port = transport.destination_port;

@@ -4,7 +4,6 @@ use super::{
     classify::is_vip_address,
     forward,
     nat::{self, Translation},
-    parse,
 };
 use crate::{
     abi::{BackendId, Features, FragmentEntry, FragmentKey, FragmentPath, copied},
@@ -50,7 +49,7 @@ pub(super) fn learn_translated<const V4: bool, T: Tables>(
 /// Sends a later fragment after its first.
 #[inline(always)]
 pub(super) fn follow<const V4: bool, V: PacketView, T: Tables>(view: &mut V, tables: &T) -> Packed {
-    let Some((_, ip)) = parse::again::<V4, V, T>(view, tables) else {
+    let Some(ip) = tables.kept() else {
         return Packed::passed(Outcome::PassMalformed);
     };
     let Some(entry) = tables.fragment_hit(&key::<V4>(&ip)) else {

@@ -6,7 +6,7 @@ use super::{
     classify::{find_vip, is_vip_address},
     forward,
     nat::{self, Translation},
-    parse, reply,
+    reply,
 };
 use crate::{
     abi::{Features, FlowKey, Mode, Words, copied},
@@ -79,7 +79,7 @@ pub(super) fn answer_echo<const V4: bool, V: PacketView, T: Tables>(
 
 #[inline(always)]
 fn write_echo<const V4: bool, V: PacketView, T: Tables>(view: &mut V, tables: &T) -> Option<()> {
-    let (link, ip) = parse::again::<V4, V, T>(view, tables)?;
+    let ip = tables.kept()?;
     let [old, checksum]: [u16; 2] = view.read(ip.l4)?;
     let [_, code] = old.to_ne_bytes();
     let new = u16::from_ne_bytes([if V4 { ECHO_REPLY } else { ECHO_REPLY_V6 }, code]);
@@ -89,7 +89,8 @@ fn write_echo<const V4: bool, V: PacketView, T: Tables>(view: &mut V, tables: &T
         other => other,
     };
     view.write(ip.l4, [new, checksum])?;
-    ethernet::readdress(view, &link.reversed())?;
+    let back = ethernet::way_back(view)?;
+    ethernet::readdress(view, &back)?;
     // Swapping source and destination leaves every checksum as it is.
     if V4 {
         let (source, destination) = (ipv4::unmapped(ip.source), ipv4::unmapped(ip.destination));
@@ -112,7 +113,7 @@ pub(super) fn error_to_backend<const V4: bool, V: PacketView, T: Tables>(
     tables: &T,
 ) -> Packed {
     let unmatched = Packed::dropped(Outcome::DropIcmpUnmatched);
-    let Some((ip, quote)) = error_again::<V4, V, T>(view, tables) else { return unmatched };
+    let Some((ip, quote)) = kept_error::<V4, V, T>(view, tables) else { return unmatched };
     if quote.source != ip.destination {
         return unmatched;
     }
@@ -146,7 +147,7 @@ pub(super) fn translated_error_to_backend<const V4: bool, V: PacketView, T: Tabl
     tables: &T,
 ) -> Packed {
     let unmatched = Packed::dropped(Outcome::DropIcmpUnmatched);
-    let Some((ip, quote)) = error_again::<V4, V, T>(view, tables) else { return unmatched };
+    let Some((ip, quote)) = kept_error::<V4, V, T>(view, tables) else { return unmatched };
     let Some(entry) = tables.nat_hit(&quote.reversed(), false) else { return unmatched };
     if ip.hop_limit <= 1 {
         return Packed::dropped(Outcome::DropTtlExpired);
@@ -187,7 +188,7 @@ fn translate_error_back<const V4: bool, V: PacketView, T: Tables>(
     tables: &T,
 ) -> Packed {
     let not_ours = Packed::passed(Outcome::PassNotVip);
-    let Some((ip, quote)) = error_again::<V4, V, T>(view, tables) else { return not_ours };
+    let Some((ip, quote)) = kept_error::<V4, V, T>(view, tables) else { return not_ours };
     let Some(reverse) = tables.nat_reverse_hit(&quote.reversed(), false) else { return not_ours };
     if ip.hop_limit <= 1 {
         return Packed::dropped(Outcome::DropTtlExpired);
@@ -209,13 +210,13 @@ fn translate_error_back<const V4: bool, V: PacketView, T: Tables>(
     reply::to_client(view, tables, &route, reverse.backend)
 }
 
-/// An error that was parsed before, with the packet it quotes.
+/// An error that was kept, with the packet it quotes.
 #[inline(always)]
-fn error_again<const V4: bool, V: PacketView, T: Tables>(
+fn kept_error<const V4: bool, V: PacketView, T: Tables>(
     view: &V,
     tables: &T,
 ) -> Option<(Ip, Quote)> {
-    let (_, ip) = parse::again::<V4, V, T>(view, tables)?;
+    let ip = tables.kept()?;
     Some((ip, parse_quote::<V4, V>(view, &ip)?))
 }
 

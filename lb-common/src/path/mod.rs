@@ -24,10 +24,18 @@ use crate::{
 };
 
 pub use detour::{DETOURS_MAX, Detour, take};
+pub use parse::prepare;
 
 /// Decides and carries out what becomes of a frame. The caller counts the verdict.
 pub fn process<V: PacketView, T: Tables>(view: &mut V, tables: &T) -> Packed {
     let mut verdict = start(view, tables);
+    if verdict.is_pending() {
+        if verdict.is_ipv4() {
+            prepare::<true, V, T>(view, tables);
+        } else {
+            prepare::<false, V, T>(view, tables);
+        }
+    }
     for _ in 0..DETOURS_MAX {
         if !verdict.is_pending() {
             break;

@@ -46,7 +46,7 @@ pub(super) fn to_backend<const V4: bool, V: PacketView, T: Tables>(
     view: &mut V,
     tables: &T,
 ) -> Packed {
-    let Some((ip, transport)) = parse::flow_again::<V4, V, T>(view, tables) else {
+    let Some((ip, transport)) = parse::kept_flow(view, tables) else {
         return Packed::passed(Outcome::PassMalformed);
     };
     if ip.hop_limit <= 1 {

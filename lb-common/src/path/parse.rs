@@ -1,4 +1,4 @@
-//! Parsing by family, and anew off the hot path.
+//! Parsing by family, once more off the hot path.
 
 use crate::{
     packet::{
@@ -16,23 +16,22 @@ pub(super) fn ip<const V4: bool, V: PacketView>(view: &V, link: &Link) -> Result
     if V4 { ipv4::parse(view, link.l3) } else { ipv6::parse(view, link.l3) }
 }
 
-/// A packet that was parsed before, up to its IP header.
+/// Parses a packet up to its transport header and keeps it for the detour that follows. In the
+/// kernel this is a function of its own: there, what is kept goes through memory that the verifier
+/// does not follow, so that a detour is checked once and not once per way of parsing.
 #[inline(always)]
-pub(super) fn again<const V4: bool, V: PacketView, T: Tables>(
-    view: &V,
-    tables: &T,
-) -> Option<(Link, Ip)> {
-    let link = ethernet::parse(view)?;
-    Some((link, tables.settle(ip::<V4, V>(view, &link).ok()?)))
+pub fn prepare<const V4: bool, V: PacketView, T: Tables>(view: &V, tables: &T) {
+    if let Some(link) = ethernet::parse(view)
+        && let Ok(ip) = ip::<V4, V>(view, &link)
+    {
+        tables.keep(&ip);
+    }
 }
 
-/// A packet that was parsed before, up to its transport header.
+/// The packet that was kept, with its transport header.
 #[inline(always)]
-pub(super) fn flow_again<const V4: bool, V: PacketView, T: Tables>(
-    view: &V,
-    tables: &T,
-) -> Option<(Ip, Transport)> {
-    let (_, ip) = again::<V4, V, T>(view, tables)?;
+pub(super) fn kept_flow<V: PacketView, T: Tables>(view: &V, tables: &T) -> Option<(Ip, Transport)> {
+    let ip = tables.kept()?;
     let transport = transport::parse(view, &ip)?;
     Some((ip, transport))
 }

@@ -20,7 +20,7 @@ pub(super) fn translate<const V4: bool, V: PacketView, T: Tables>(
     view: &mut V,
     tables: &T,
 ) -> Packed {
-    let Some((ip, transport)) = parse::flow_again::<V4, V, T>(view, tables) else {
+    let Some((ip, transport)) = parse::kept_flow(view, tables) else {
         return Packed::passed(Outcome::PassMalformed);
     };
     let Some(reverse) = tables.nat_reverse_hit(&flow_key(&ip, &transport), transport.closes) else {

@@ -1,11 +1,10 @@
 //! Path MTU: a packet that does not fit to its backend is answered, not lost (RFC 1191, RFC 8201).
 
-use super::parse;
 use crate::{
     packet::{
         Fragment, Ip, PacketView,
         checksum::Sum,
-        ethernet::{self, Link},
+        ethernet,
         icmp::{HEADER_BYTES, ICMP, ICMPV6},
         ipv4, ipv6,
     },
@@ -35,7 +34,7 @@ pub(super) fn answer<const V4: bool, V: PacketView, T: Tables>(
     tables: &T,
     mtu: u16,
 ) -> Packed {
-    let Some((link, ip)) = parse::again::<V4, V, T>(view, tables) else {
+    let Some(ip) = tables.kept() else {
         return Packed::dropped(Outcome::DropTooBig);
     };
     let ip_bytes = if V4 { ipv4::HEADER_BYTES } else { ipv6::HEADER_BYTES };
@@ -43,7 +42,7 @@ pub(super) fn answer<const V4: bool, V: PacketView, T: Tables>(
     if !is_plain || !ip.dont_fragment || mtu < MTU_MIN {
         return Packed::dropped(Outcome::DropTooBig);
     }
-    let built = if V4 { build4(view, &link, &ip, mtu) } else { build6(view, &link, &ip, mtu) };
+    let built = if V4 { build4(view, &ip, mtu) } else { build6(view, &ip, mtu) };
     match built {
         Some(()) => Packed::answered(Outcome::TooBigAnswered),
         None => Packed::dropped(Outcome::DropTooBig),
@@ -51,7 +50,7 @@ pub(super) fn answer<const V4: bool, V: PacketView, T: Tables>(
 }
 
 #[inline(always)]
-fn build4<V: PacketView>(view: &mut V, link: &Link, ip: &Ip, mtu: u16) -> Option<()> {
+fn build4<V: PacketView>(view: &mut V, ip: &Ip, mtu: u16) -> Option<()> {
     let header: [u32; 5] = view.read(ip.l3)?;
     let rest: [u32; 2] = view.read(ip.l3 + ipv4::HEADER_BYTES)?;
     if !view.truncate(ip.l3 + ipv4::HEADER_BYTES + QUOTED_BYTES) {
@@ -71,11 +70,11 @@ fn build4<V: PacketView>(view: &mut V, link: &Link, ip: &Ip, mtu: u16) -> Option
         ipv4::unmapped(ip.source),
     );
     let message = [u32::from_ne_bytes(pair(kind, checksum)), u32::from_ne_bytes(pair(0, told))];
-    prepend(view, link, ip.l3, outer, message)
+    prepend(view, ip.l3, ethernet::IPV4, outer, message)
 }
 
 #[inline(always)]
-fn build6<V: PacketView>(view: &mut V, link: &Link, ip: &Ip, mtu: u16) -> Option<()> {
+fn build6<V: PacketView>(view: &mut V, ip: &Ip, mtu: u16) -> Option<()> {
     let header: [u32; 10] = view.read(ip.l3)?;
     let rest: [u32; 2] = view.read(ip.l3 + ipv6::HEADER_BYTES)?;
     if !view.truncate(ip.l3 + ipv6::HEADER_BYTES + QUOTED_BYTES) {
@@ -103,24 +102,24 @@ fn build6<V: PacketView>(view: &mut V, link: &Link, ip: &Ip, mtu: u16) -> Option
         .checksum();
     let outer = ipv6::header(0, length, ICMPV6, ip.destination, ip.source);
     let message = [u32::from_ne_bytes(pair(kind, checksum)), told];
-    prepend(view, link, ip.l3, outer, message)
+    prepend(view, ip.l3, ethernet::IPV6, outer, message)
 }
 
 /// Puts an IP header and an ICMP header in front of the quoted packet, back to the sender.
 #[inline(always)]
 fn prepend<V: PacketView, const N: usize>(
     view: &mut V,
-    link: &Link,
     l3: usize,
+    ether_type: u16,
     outer: [u32; N],
     message: [u32; 2],
 ) -> Option<()>
 where
     [u32; N]: crate::packet::Wire,
 {
-    let back = link.reversed();
-    ethernet::make_room(view, l3, message, &back, link.ether_type)?;
-    ethernet::make_room(view, l3, outer, &back, link.ether_type)
+    let back = ethernet::way_back(view)?;
+    ethernet::make_room(view, l3, message, &back, ether_type)?;
+    ethernet::make_room(view, l3, outer, &back, ether_type)
 }
 
 #[inline(always)]

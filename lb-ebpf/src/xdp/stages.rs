@@ -18,6 +18,13 @@ use crate::{
 #[inline(always)]
 pub fn run<const DRY: bool>(ctx: *mut xdp_md) -> Packed {
     let mut verdict = Packed::from_bits(if DRY { lb_dry_start(ctx) } else { lb_start(ctx) });
+    if verdict.is_pending() {
+        if verdict.is_ipv4() {
+            lb_prepare4(ctx)
+        } else {
+            lb_prepare6(ctx)
+        };
+    }
     for _ in 0..path::DETOURS_MAX {
         if !verdict.is_pending() {
             break;
@@ -127,6 +134,22 @@ extern "C" fn lb_too_big4(ctx: *mut xdp_md, mtu: u32) -> u64 {
 #[inline(never)]
 extern "C" fn lb_too_big6(ctx: *mut xdp_md, mtu: u32) -> u64 {
     take::<false, Live<'_>>(&XdpContext::new(ctx), Detour::TooBig, mtu as u16)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lb_prepare4(ctx: *mut xdp_md) -> u64 {
+    let ctx = XdpContext::new(ctx);
+    path::prepare::<true, _, _>(&Frame::new(&ctx), &Live::new(&ctx));
+    0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lb_prepare6(ctx: *mut xdp_md) -> u64 {
+    let ctx = XdpContext::new(ctx);
+    path::prepare::<false, _, _>(&Frame::new(&ctx), &Live::new(&ctx));
+    0
 }
 
 #[unsafe(no_mangle)]

@@ -2,7 +2,7 @@
 //! `lb_common`: the fuzz target uses it too.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, HashMap},
 };
 
@@ -12,7 +12,7 @@ use lb_common::{
         FragmentKey, NatEntry, NatReverse, NextHop, VipEntry, VipKey4, VipKey6, Words,
     },
     limits::FRAGMENT_LIFETIME_NS,
-    packet::PacketView as _,
+    packet::{Ip, PacketView as _},
     path,
     tables::{FlowTable, Route, RouteStatus, Tables, flow_entry},
     verdict::{Event, Verdict},
@@ -53,6 +53,8 @@ pub struct MemoryTables {
     pub reverse: RefCell<HashMap<FlowKey, NatReverse>>,
     /// Fragmented datagrams.
     pub fragments: RefCell<HashMap<FragmentKey, FragmentEntry>>,
+    /// The packet on its way through a detour.
+    pub kept: Cell<Option<Ip>>,
     /// Counters by name; see `delta.rs`.
     pub counters: RefCell<BTreeMap<String, u64>>,
 }
@@ -76,6 +78,7 @@ impl MemoryTables {
             nat: RefCell::default(),
             reverse: RefCell::default(),
             fragments: RefCell::default(),
+            kept: Cell::default(),
             counters: RefCell::default(),
         }
     }
@@ -211,6 +214,14 @@ impl Tables for MemoryTables {
 
     fn now_ns(&self) -> u64 {
         self.now_ns
+    }
+
+    fn keep(&self, ip: &Ip) {
+        self.kept.set(Some(*ip));
+    }
+
+    fn kept(&self) -> Option<Ip> {
+        self.kept.get()
     }
 
     fn count_event(&self, vip: u32, event: Event) {
