@@ -4,8 +4,8 @@
 
 use crate::{
     abi::{
-        BackendEntry, BackendId, Features, FlowEntry, FlowKey, FragmentEntry, FragmentKey,
-        NatEntry, NatReverse, NextHop, TraceRecord, VipEntry, VipKey4, VipKey6, Words,
+        BackendEntry, BackendId, Features, FlowKey, FragmentEntry, FragmentKey, NatEntry,
+        NatReverse, NextHop, TraceRecord, VipEntry, VipKey4, VipKey6, Words,
     },
     packet::Ip,
     verdict::Event,
@@ -91,7 +91,8 @@ pub trait Tables {
     fn nat_store(&self, key: &FlowKey, entry: &NatEntry);
     /// What a reply translates to; refreshes its time and, if it closes, its flags.
     fn nat_reverse_hit(&self, key: &FlowKey, closes: bool) -> Option<NatReverse>;
-    /// Claims a reply tuple; false if it is taken.
+    /// Claims a reply tuple; false if another flow has it. The flow's own record, which outlived
+    /// its forward one, stays and is refreshed.
     fn nat_reverse_claim(&self, key: &FlowKey, entry: &NatReverse) -> bool;
 
     /// What a datagram's first fragment taught, if it is fresh.
@@ -112,10 +113,4 @@ pub trait Tables {
     /// Notes a decision if this packet is traced. Costs nothing otherwise.
     #[inline(always)]
     fn note(&self, _write: impl FnOnce(&mut TraceRecord)) {}
-}
-
-/// A flow table entry seen now.
-#[inline(always)]
-pub const fn flow_entry(backend: BackendId, now_ns: u64) -> FlowEntry {
-    FlowEntry { backend, flags: 0, last_seen_ns: now_ns }
 }

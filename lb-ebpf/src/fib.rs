@@ -2,7 +2,7 @@
 
 use aya_ebpf::{EbpfContext as _, helpers::bpf_fib_lookup, programs::XdpContext};
 use lb_common::{
-    abi::{NextHop, Words},
+    abi::{NextHop, Words, copied},
     tables::{Route, RouteStatus},
 };
 
@@ -41,20 +41,16 @@ pub fn route(ctx: &XdpContext, destination: &Words, is_ipv4: bool, length: u16) 
     let Some(query) = FIB_QUERY.get_ptr_mut(0) else { return Route::missing(RouteStatus::None, 0) };
     // SAFETY: this CPU's own slot, which nothing else touches while the program runs.
     let query = unsafe { &mut *query };
+    // Every other field is zero, as the map was made, and is left so by the kernel.
     query.family = if is_ipv4 { AF_INET } else { AF_INET6 };
-    query.l4_protocol = 0;
-    query.source_port = 0;
-    query.destination_port = 0;
     query.length = length;
     query.ifindex = ctx.ingress_ifindex() as u32;
     query.traffic_class = 0;
-    query.source = [0; 4];
     if is_ipv4 {
-        query.destination = [destination[3], 0, 0, 0];
+        query.destination[0] = destination[3];
     } else {
-        query.destination = [destination[0], destination[1], destination[2], destination[3]];
+        query.destination = copied(destination);
     }
-    query.vlan = 0;
     // SAFETY: a valid context, and a query of the size given.
     let result = unsafe {
         let size = size_of::<FibQuery>() as i32;

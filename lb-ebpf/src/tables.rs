@@ -13,7 +13,7 @@ use lb_common::{
     },
     limits::{FRAGMENT_LIFETIME_NS, RING_SLOTS_MAX},
     packet::{Ip, L4_MAX},
-    tables::{FlowTable, Route, Tables, flow_entry},
+    tables::{FlowTable, Route, Tables},
     verdict::Event,
 };
 
@@ -109,7 +109,7 @@ impl Tables for Live<'_> {
 
     #[inline(always)]
     fn flow_store(&self, table: FlowTable, key: &FlowKey, backend: BackendId) {
-        let entry = flow_entry(backend, self.now_ns());
+        let entry = FlowEntry::new(backend, self.now_ns());
         // An LRU insert fails only when the kernel finds nothing to evict; the flow then stays
         // untracked, which is what an eviction would have made of it.
         let _ = match table {
@@ -150,7 +150,17 @@ impl Tables for Live<'_> {
 
     #[inline(always)]
     fn nat_reverse_claim(&self, key: &FlowKey, entry: &NatReverse) -> bool {
-        NAT_REVERSE.insert(key, entry, BPF_NOEXIST.into()).is_ok()
+        if NAT_REVERSE.insert(key, entry, BPF_NOEXIST.into()).is_ok() {
+            return true;
+        }
+        let Some(old) = NAT_REVERSE.get_ptr_mut(key) else { return false };
+        // SAFETY: as in `flow_hit`.
+        let old = unsafe { &mut *old };
+        let is_same = old.is_flow_of(entry);
+        if is_same {
+            old.last_seen_ns = entry.last_seen_ns;
+        }
+        is_same
     }
 
     #[inline(always)]
@@ -259,8 +269,9 @@ impl Tables for Dry<'_> {
     }
 
     #[inline(always)]
-    fn nat_reverse_claim(&self, key: &FlowKey, _entry: &NatReverse) -> bool {
-        NAT_REVERSE.get_ptr(key).is_none()
+    fn nat_reverse_claim(&self, key: &FlowKey, entry: &NatReverse) -> bool {
+        // SAFETY: only compared.
+        unsafe { NAT_REVERSE.get(key) }.is_none_or(|old| old.is_flow_of(entry))
     }
 
     #[inline(always)]

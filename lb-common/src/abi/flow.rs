@@ -17,8 +17,10 @@ pub struct FlowKey {
     pub destination_port: u16,
     /// IP protocol number.
     pub protocol: u8,
+    /// Zero; in two fields, because the compiler calls `memset` for three bytes.
+    pub pad: u8,
     /// Zero.
-    pub pad: [u8; 3],
+    pub pad2: u16,
 }
 
 /// Set once a FIN or RST of the flow was seen: user space forgets it early.
@@ -34,6 +36,14 @@ pub struct FlowEntry {
     pub flags: u32,
     /// Last packet, nanoseconds of the kernel's monotonic clock.
     pub last_seen_ns: u64,
+}
+
+impl FlowEntry {
+    /// A flow of `backend`, seen now.
+    #[inline(always)]
+    pub const fn new(backend: BackendId, now_ns: u64) -> Self {
+        Self { backend, flags: 0, last_seen_ns: now_ns }
+    }
 }
 
 pod!(FlowKey, FlowEntry);

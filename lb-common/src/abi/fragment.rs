@@ -14,8 +14,10 @@ pub struct FragmentKey {
     pub identification: u32,
     /// IP protocol number.
     pub protocol: u8,
+    /// Zero; in two fields as in [`super::FlowKey`].
+    pub pad: u8,
     /// Zero.
-    pub pad: [u8; 3],
+    pub pad2: u16,
 }
 
 /// Which way the datagram travels, and so how its later fragments are rewritten.
@@ -37,7 +39,9 @@ pub struct FragmentEntry {
     /// [`FragmentPath`].
     pub path: u8,
     /// Zero.
-    pub pad: [u8; 3],
+    pub pad: u8,
+    /// Zero.
+    pub pad2: u16,
     /// Translated source, if translated.
     pub source: Words,
     /// Translated destination, if translated.
@@ -47,7 +51,7 @@ pub struct FragmentEntry {
     /// Flow hash, which also spreads a tunnel's outer source.
     pub hash: u32,
     /// Zero.
-    pub pad2: u32,
+    pub pad3: u32,
 }
 
 pod!(FragmentKey, FragmentEntry);

@@ -45,6 +45,23 @@ pub struct NatReverse {
     pub vip_index: u32,
 }
 
+impl NatReverse {
+    /// Whether two records of one reply tuple are of one flow. Without branches: the verifier walks
+    /// this once for each port that is tried.
+    #[inline(always)]
+    pub const fn is_flow_of(&self, other: &Self) -> bool {
+        let ports = (self.client_port ^ other.client_port) | (self.vip_port ^ other.vip_port);
+        difference(&self.client, &other.client) | difference(&self.vip, &other.vip) | ports as u32
+            == 0
+    }
+}
+
+/// Zero if two addresses are the same.
+#[inline(always)]
+const fn difference(a: &Words, b: &Words) -> u32 {
+    (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3])
+}
+
 pod!(NatEntry, NatReverse);
 const _: () = assert!(size_of::<NatEntry>() == 40);
 const _: () = assert!(size_of::<NatReverse>() == 56);

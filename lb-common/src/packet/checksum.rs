@@ -69,6 +69,16 @@ impl Sum {
     pub const fn update(self, checksum: u16) -> u16 {
         self.add16(!checksum).checksum()
     }
+
+    /// [`Self::update`] where a computed zero is sent as all ones, its other form: UDP takes zero for
+    /// no checksum (RFC 768, RFC 8200 section 8.1), and of data that is all zero the sum must be it.
+    #[inline(always)]
+    pub const fn update_nonzero(self, checksum: u16) -> u16 {
+        match self.update(checksum) {
+            0 => 0xffff,
+            other => other,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -58,24 +58,27 @@ pub fn way_back<V: PacketView>(view: &V) -> Option<NextHop> {
 /// Points the frame at its next hop; tags stay.
 #[inline(always)]
 pub fn readdress<V: PacketView>(view: &mut V, hop: &NextHop) -> Option<()> {
-    view.write(0, hop.macs)
+    // Word by word, for the reason told at `abi::copied`.
+    let macs = &hop.macs;
+    view.write(0, [macs[0], macs[1], macs[2]])
 }
 
 /// Grows the frame by a header between its link layer and its IP header, and writes the link layer
-/// anew in front: same tags, new MACs and EtherType.
+/// anew in front: same tags, new MACs and EtherType. The header is made once there is room, so that
+/// in the kernel it need not lie on the stack while the frame grows.
 #[inline(always)]
 pub fn make_room<V: PacketView, H: Wire>(
     view: &mut V,
     l3: usize,
-    header: H,
+    header: impl FnOnce() -> H,
     hop: &NextHop,
     ether_type: u16,
 ) -> Option<()> {
-    let tags = read_tags(view, l3)?;
     if !view.grow_front(size_of::<H>()) {
         return None;
     }
-    view.write(l3, header)?;
+    let tags = read_tags(view, size_of::<H>(), l3)?;
+    view.write(l3, header())?;
     match l3 {
         HEADER_BYTES => view.write(ETHER_TYPE, ether_type)?,
         TAGGED_L3 => {
@@ -90,13 +93,13 @@ pub fn make_room<V: PacketView, H: Wire>(
     readdress(view, hop)
 }
 
-/// The tags in front of an IP header at `l3`; what is not there is zero.
+/// The tags of a link layer at `start` with `l3` bytes; what is not there is zero.
 #[inline(always)]
-fn read_tags<V: PacketView>(view: &V, l3: usize) -> Option<[u32; 2]> {
+fn read_tags<V: PacketView>(view: &V, start: usize, l3: usize) -> Option<[u32; 2]> {
     Some(match l3 {
         HEADER_BYTES => [0, 0],
-        TAGGED_L3 => [view.read(ETHER_TYPE)?, 0],
-        _ => view.read(ETHER_TYPE)?,
+        TAGGED_L3 => [view.read(start + ETHER_TYPE)?, 0],
+        _ => view.read(start + ETHER_TYPE)?,
     })
 }
 

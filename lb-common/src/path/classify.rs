@@ -6,7 +6,7 @@ use crate::{
     balance::{self, Flow},
     packet::{
         Fragment, Ip, IpError, PacketView,
-        ethernet::Link,
+        ethernet::{self, Link},
         icmp::{ICMP, ICMPV6},
         ipv4,
         transport::{self, TCP, Transport, UDP},
@@ -32,6 +32,13 @@ pub(super) fn classify<const V4: bool, V: PacketView, T: Tables>(
             return malformed::<V4, T>(tables, to, Outcome::DropTooManyExtensions);
         }
     };
+    let ip = if V4 {
+        ip
+    } else {
+        tables.keep(&ip);
+        let Some(ip) = tables.kept() else { return Packed::passed(Outcome::PassMalformed) };
+        ip
+    };
     if matches!(ip.fragment, Fragment::Later) {
         return Detour::Fragment.needed::<V4>();
     }
@@ -43,6 +50,15 @@ pub(super) fn classify<const V4: bool, V: PacketView, T: Tables>(
         ICMP if V4 => icmp::handle::<V4, V, T>(view, tables, &ip),
         ICMPV6 if !V4 => icmp::handle::<V4, V, T>(view, tables, &ip),
         _ => Packed::passed(Outcome::PassNotVip),
+    }
+}
+
+/// Sorts an IPv6 packet whose link layer was read before.
+#[inline(always)]
+pub(super) fn again<const V4: bool, V: PacketView, T: Tables>(view: &mut V, tables: &T) -> Packed {
+    match ethernet::parse(view) {
+        Some(link) => classify::<V4, V, T>(view, tables, &link),
+        None => Packed::passed(Outcome::PassMalformed),
     }
 }
 
@@ -97,10 +113,10 @@ fn flow<const V4: bool, V: PacketView, T: Tables>(
         Ok(None) => return Detour::Flow.needed::<V4>(),
         Err(reason) => return Packed::dropped(reason),
     };
-    if pick.backend.next_hop.ifindex == 0 {
-        return Detour::Flow.needed::<V4>();
+    match forward::cached_hop(tables, pick.backend) {
+        Some(hop) => forward::send_to::<V4, V, T>(view, tables, ip, &pick, hop),
+        None => Detour::Flow.needed::<V4>(),
     }
-    forward::send::<V4, V, T>(view, tables, ip, &pick)
 }
 
 /// The flow of a packet that came from a client.
@@ -124,7 +140,8 @@ pub(super) const fn flow_key(ip: &Ip, transport: &Transport) -> FlowKey {
         source_port: transport.source_port,
         destination_port: transport.destination_port,
         protocol: ip.protocol,
-        pad: [0; 3],
+        pad: 0,
+        pad2: 0,
     }
 }
 

@@ -5,7 +5,7 @@
 //! has 512 bytes, `MAX_BPF_STACK`), each detour is verified once and not once per way that leads
 //! there, and values handed over do not cost the hot path its registers.
 
-use super::{flow, fragment, icmp, nat, reply, too_big};
+use super::{classify, flow, fragment, icmp, nat, reply, too_big};
 use crate::{packet::PacketView, tables::Tables, verdict::Packed};
 
 /// What a packet needs that the hot path does not do.
@@ -31,10 +31,13 @@ pub enum Detour {
     IcmpReply = 8,
     /// A packet larger than the path to its backend; the argument is what that carries, bytes.
     TooBig = 9,
+    /// The hot path of IPv6.
+    Ipv6 = 10,
 }
 
-/// Detours that one packet takes at most: its own, and "too big" or an ICMP error's translation.
-pub const DETOURS_MAX: usize = 2;
+/// Detours that one packet takes at most: to IPv6's hot path, its own, and "too big" or an ICMP
+/// error's translation.
+pub const DETOURS_MAX: usize = 3;
 
 impl Detour {
     /// Names the detour as the path's result.
@@ -50,6 +53,7 @@ impl Detour {
     }
 
     /// The detour that a pending result names.
+    #[inline(always)]
     pub const fn of(pending: Packed) -> Option<Self> {
         Some(match pending.detour() {
             1 => Self::Flow,
@@ -61,6 +65,7 @@ impl Detour {
             7 => Self::IcmpTranslate,
             8 => Self::IcmpReply,
             9 => Self::TooBig,
+            10 => Self::Ipv6,
             _ => return None,
         })
     }
@@ -84,5 +89,6 @@ pub fn take<const V4: bool, V: PacketView, T: Tables>(
         Detour::IcmpTranslate => icmp::translated_error_to_backend::<V4, V, T>(view, tables),
         Detour::IcmpReply => icmp::error_to_client::<V4, V, T>(view, tables),
         Detour::TooBig => too_big::answer::<V4, V, T>(view, tables, argument),
+        Detour::Ipv6 => classify::again::<V4, V, T>(view, tables),
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn follow<const V4: bool, V: PacketView, T: Tables>(view: &mut V, tab
     };
     tables.note(|trace| trace.decision = Decision::Fragment as u8);
     if tables.features().has(Features::NAT) && nat::is_mode(backend.mode) {
-        return nat::follow::<V4, V, T>(view, tables, &ip, backend, &entry);
+        return nat::follow::<V4, V, T>(view, tables, backend, &entry);
     }
     let pick = Pick { backend, hash: entry.hash };
     forward::send::<V4, V, T>(view, tables, &ip, &pick)
@@ -87,6 +87,7 @@ const fn key<const V4: bool>(ip: &Ip) -> FragmentKey {
         // IPv6 identifies a datagram without the protocol (RFC 8200 section 4.5), and its later
         // fragments may name an extension header instead.
         protocol: if V4 { ip.protocol } else { 0 },
-        pad: [0; 3],
+        pad: 0,
+        pad2: 0,
     }
 }

@@ -84,10 +84,7 @@ fn write_echo<const V4: bool, V: PacketView, T: Tables>(view: &mut V, tables: &T
     let [_, code] = old.to_ne_bytes();
     let new = u16::from_ne_bytes([if V4 { ECHO_REPLY } else { ECHO_REPLY_V6 }, code]);
     // Of data that is all zero the checksum must be all ones; for other data both are zero.
-    let checksum = match Sum::default().replace16(old, new).update(checksum) {
-        0 => 0xffff,
-        other => other,
-    };
+    let checksum = Sum::default().replace16(old, new).update_nonzero(checksum);
     view.write(ip.l4, [new, checksum])?;
     let back = ethernet::way_back(view)?;
     ethernet::readdress(view, &back)?;
@@ -153,10 +150,6 @@ pub(super) fn translated_error_to_backend<const V4: bool, V: PacketView, T: Tabl
         return Packed::dropped(Outcome::DropTtlExpired);
     }
     let Some(backend) = balance::still_living(tables, entry.backend) else { return unmatched };
-    let hop = match forward::next_hop(tables, backend) {
-        Ok(hop) => hop,
-        Err(reason) => return Packed::dropped(reason),
-    };
     let keeps_source = backend.mode == Mode::Dnat as u8;
     let to = Translation {
         source: copied(&backend.address),
@@ -169,8 +162,11 @@ pub(super) fn translated_error_to_backend<const V4: bool, V: PacketView, T: Tabl
     if rewrite_error::<V4, V>(view, &ip, outer, &quote, &to).is_none() {
         return unmatched;
     }
-    tables.count_event(backend.vip, Event::IcmpRouted);
-    forward::deliver(view, backend, &hop)
+    let verdict = forward::deliver(view, tables, backend);
+    if verdict.is_forwarded() {
+        tables.count_event(backend.vip, Event::IcmpRouted);
+    }
+    verdict
 }
 
 /// Translates an error from the backend's side about a translated flow, and sends it to the client.
@@ -254,7 +250,8 @@ impl Quote {
             source_port: self.destination_port,
             destination_port: self.source_port,
             protocol: self.protocol,
-            pad: [0; 3],
+            pad: 0,
+            pad2: 0,
         }
     }
 }
@@ -317,10 +314,7 @@ fn rewrite_quoted_udp<const V4: bool, V: PacketView>(
     }
     let sum =
         ports.replace_words(old.source, new.source).replace_words(old.destination, new.destination);
-    let updated = match sum.update(checksum) {
-        0 => 0xffff,
-        other => other,
-    };
+    let updated = sum.update_nonzero(checksum);
     view.write(at, updated)?;
     Some(ports.replace16(checksum, updated))
 }

@@ -64,14 +64,12 @@ pub(super) fn to_backend<const V4: bool, V: PacketView, T: Tables>(
     if (backend.is_ipv4 != 0) != V4 {
         return Packed::dropped(Outcome::DropBackendStale);
     }
+    // Read once more: what is not held meanwhile takes no room on the kernel's stack.
+    let Some(ip) = tables.kept() else { return Packed::passed(Outcome::PassMalformed) };
     if too_big::exceeds(&ip, backend.mtu, 0) {
         return Detour::too_big::<V4>(backend.mtu);
     }
-    let hop = match forward::next_hop(tables, backend) {
-        Ok(hop) => hop,
-        Err(reason) => return Packed::dropped(reason),
-    };
-    let translation = Translation {
+    let to = Translation {
         source: copied(&entry.source),
         destination: copied(&backend.address),
         source_port: entry.source_port,
@@ -79,15 +77,11 @@ pub(super) fn to_backend<const V4: bool, V: PacketView, T: Tables>(
     };
     if !matches!(ip.fragment, Fragment::Whole) {
         let path = FragmentPath::Forward;
-        if !fragment::learn_translated::<V4, T>(tables, &ip, backend.id, path, &translation) {
+        if !fragment::learn_translated::<V4, T>(tables, &ip, backend.id, path, &to) {
             return Packed::dropped(Outcome::DropFragmentUnknown);
         }
     }
-    let ports = Some((transport.source_port, port));
-    match rewrite::<V4, V>(view, &ip, &translation, ports) {
-        Ok(()) => forward::deliver(view, backend, &hop),
-        Err(reason) => Packed::dropped(reason),
-    }
+    send::<V4, V, T>(view, tables, backend, &to, Some((transport.source_port, port)))
 }
 
 /// Sends a later fragment of a translated datagram after its first.
@@ -95,30 +89,22 @@ pub(super) fn to_backend<const V4: bool, V: PacketView, T: Tables>(
 pub(super) fn follow<const V4: bool, V: PacketView, T: Tables>(
     view: &mut V,
     tables: &T,
-    ip: &Ip,
     backend: &BackendEntry,
     entry: &FragmentEntry,
 ) -> Packed {
-    let translation = Translation {
+    let to = Translation {
         source: copied(&entry.source),
         destination: copied(&entry.destination),
         source_port: 0,
         destination_port: 0,
     };
-    let is_reply = entry.path == FragmentPath::Reply as u8;
-    if is_reply {
-        let route = tables.route(&translation.destination, V4, ip.length);
-        if let Err(reason) = rewrite::<V4, V>(view, ip, &translation, None) {
-            return Packed::dropped(reason);
-        }
-        return reply::to_client(view, tables, &route, backend.id);
+    if entry.path != FragmentPath::Reply as u8 {
+        return send::<V4, V, T>(view, tables, backend, &to, None);
     }
-    let hop = match forward::next_hop(tables, backend) {
-        Ok(hop) => hop,
-        Err(reason) => return Packed::dropped(reason),
-    };
-    match rewrite::<V4, V>(view, ip, &translation, None) {
-        Ok(()) => forward::deliver(view, backend, &hop),
+    let Some(ip) = tables.kept() else { return Packed::passed(Outcome::PassMalformed) };
+    let route = tables.route(&to.destination, V4, ip.length);
+    match rewrite::<V4, V, T>(view, tables, &to, None) {
+        Ok(()) => reply::to_client(view, tables, &route, backend.id),
         Err(reason) => Packed::dropped(reason),
     }
 }
@@ -129,15 +115,31 @@ pub(super) const fn port_of(backend: &BackendEntry, port: u16) -> u16 {
     if backend.port == 0 { port } else { backend.port }
 }
 
-/// Rewrites addresses, hop limit and checksums; and ports, if `ports` (the packet's old source and
-/// destination port) says that the transport header is here.
+/// Rewrites the kept packet and sends it to its backend.
 #[inline(always)]
-pub(super) fn rewrite<const V4: bool, V: PacketView>(
+fn send<const V4: bool, V: PacketView, T: Tables>(
     view: &mut V,
-    ip: &Ip,
+    tables: &T,
+    backend: &BackendEntry,
+    to: &Translation,
+    ports: Option<(u16, u16)>,
+) -> Packed {
+    match rewrite::<V4, V, T>(view, tables, to, ports) {
+        Ok(()) => forward::deliver(view, tables, backend),
+        Err(reason) => Packed::dropped(reason),
+    }
+}
+
+/// Rewrites addresses, hop limit and checksums of the kept packet; and ports, if `ports` (the
+/// packet's old source and destination port) says that the transport header is here.
+#[inline(always)]
+pub(super) fn rewrite<const V4: bool, V: PacketView, T: Tables>(
+    view: &mut V,
+    tables: &T,
     to: &Translation,
     ports: Option<(u16, u16)>,
 ) -> Result<(), Outcome> {
+    let ip = &tables.kept().ok_or(Outcome::DropTruncated)?;
     if ip.hop_limit <= 1 {
         return Err(Outcome::DropTtlExpired);
     }
@@ -198,12 +200,7 @@ fn rewrite_transport<const V4: bool, V: PacketView>(
         // No checksum was sent (RFC 768); none is made up.
         return Some(());
     }
-    // A computed zero is sent as all ones (RFC 768, RFC 8200 section 8.1).
-    let updated = match sum.update(checksum) {
-        0 => 0xffff,
-        other => other,
-    };
-    view.write(ip.l4 + UDP_CHECKSUM, updated)
+    view.write(ip.l4 + UDP_CHECKSUM, sum.update_nonzero(checksum))
 }
 
 #[inline(always)]
@@ -237,9 +234,35 @@ fn open<T: Tables>(
     pick: &Pick<'_>,
 ) -> Result<NatEntry, Outcome> {
     let backend = pick.backend;
-    let now_ns = tables.now_ns();
     let keeps_source = backend.mode == Mode::Dnat as u8;
     let source = if keeps_source { copied(&flow.key.source) } else { copied(&backend.source) };
+    let now_ns = tables.now_ns();
+    let source_port = claim(tables, vip, flow, pick, &source, now_ns)?;
+    let entry = NatEntry {
+        backend: backend.id,
+        source_port,
+        pad: 0,
+        source,
+        last_seen_ns: now_ns,
+        flags: 0,
+        pad2: 0,
+    };
+    tables.nat_store(&flow.key, &entry);
+    Ok(entry)
+}
+
+/// Claims the reply tuple of a flow that shall come from `source`; its source port. A function of
+/// its own so that the stack of the two records is free again when the forward one is made.
+#[inline(always)]
+fn claim<T: Tables>(
+    tables: &T,
+    vip: &VipEntry,
+    flow: &Flow,
+    pick: &Pick<'_>,
+    source: &Words,
+    now_ns: u64,
+) -> Result<u16, Outcome> {
+    let backend = pick.backend;
     let reverse = NatReverse {
         client: copied(&flow.key.source),
         vip: copied(&flow.key.destination),
@@ -252,34 +275,19 @@ fn open<T: Tables>(
     };
     let mut reply_key = FlowKey {
         source: copied(&backend.address),
-        destination: copied(&source),
+        destination: copied(source),
         source_port: port_of(backend, flow.key.destination_port),
         destination_port: flow.key.source_port,
         protocol: flow.key.protocol,
-        pad: [0; 3],
+        pad: 0,
+        pad2: 0,
     };
-    let claimed = if keeps_source {
+    let claimed = if backend.mode == Mode::Dnat as u8 {
         tables.nat_reverse_claim(&reply_key, &reverse)
-            || tables
-                .nat_reverse_hit(&reply_key, false)
-                .is_some_and(|old| same_flow(&old, &reverse))
     } else {
         claim_port(tables, pick.hash, &mut reply_key, &reverse)
     };
-    if !claimed {
-        return Err(Outcome::DropNatPortsExhausted);
-    }
-    let entry = NatEntry {
-        backend: backend.id,
-        source_port: reply_key.destination_port,
-        pad: 0,
-        source,
-        last_seen_ns: now_ns,
-        flags: 0,
-        pad2: 0,
-    };
-    tables.nat_store(&flow.key, &entry);
-    Ok(entry)
+    if claimed { Ok(reply_key.destination_port) } else { Err(Outcome::DropNatPortsExhausted) }
 }
 
 /// Tries ports in the order of a linear congruential generator (multiplier and increment of
@@ -302,10 +310,4 @@ fn claim_port<T: Tables>(
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
     }
     false
-}
-
-/// Whether two reverse records are of one flow: then an evicted forward record is rebuilt.
-#[inline(always)]
-fn same_flow(a: &NatReverse, b: &NatReverse) -> bool {
-    a.vip == b.vip && a.vip_port == b.vip_port && a.client_port == b.client_port
 }

@@ -44,7 +44,7 @@ pub(super) fn translate<const V4: bool, V: PacketView, T: Tables>(
         }
     }
     let ports = Some((transport.source_port, transport.destination_port));
-    if let Err(reason) = nat::rewrite::<V4, V>(view, &ip, &translation, ports) {
+    if let Err(reason) = nat::rewrite::<V4, V, T>(view, tables, &translation, ports) {
         return Packed::dropped(reason);
     }
     to_client(view, tables, &route, reverse.backend)

@@ -118,8 +118,8 @@ where
     [u32; N]: crate::packet::Wire,
 {
     let back = ethernet::way_back(view)?;
-    ethernet::make_room(view, l3, message, &back, ether_type)?;
-    ethernet::make_room(view, l3, outer, &back, ether_type)
+    ethernet::make_room(view, l3, || message, &back, ether_type)?;
+    ethernet::make_room(view, l3, || outer, &back, ether_type)
 }
 
 #[inline(always)]

@@ -29,14 +29,17 @@ pub(super) fn encapsulate<const V4: bool, V: PacketView>(
 ) -> Option<()> {
     let inner = if V4 { IPV4_IN_IP } else { IPV6_IN_IP };
     if backend.is_ipv4 != 0 {
-        let source = spread4(ipv4::unmapped(backend.source), hash);
-        let destination = ipv4::unmapped(backend.address);
-        let outer = ipv4::header(ip.traffic_class, ip.length, inner, source, destination);
+        let outer = || {
+            let source = spread4(ipv4::unmapped(backend.source), hash);
+            let destination = ipv4::unmapped(backend.address);
+            ipv4::header(ip.traffic_class, ip.length, inner, source, destination)
+        };
         ethernet::make_room(view, ip.l3, outer, hop, ethernet::IPV4)
     } else {
-        let source = spread6(backend.source, hash);
-        let outer =
-            ipv6::header(ip.traffic_class, ip.length, inner, source, copied(&backend.address));
+        let outer = || {
+            let source = spread6(&backend.source, hash);
+            ipv6::header(ip.traffic_class, ip.length, inner, source, copied(&backend.address))
+        };
         ethernet::make_room(view, ip.l3, outer, hop, ethernet::IPV6)
     }
 }
@@ -49,6 +52,6 @@ const fn spread4(base: u32, hash: u32) -> u32 {
 
 /// The low 32 bits of an IPv6 source take the hash.
 #[inline(always)]
-const fn spread6(base: Words, hash: u32) -> Words {
+const fn spread6(base: &Words, hash: u32) -> Words {
     [base[0], base[1], base[2], hash.to_be()]
 }

@@ -1,6 +1,11 @@
 //! `lb_forward`: the load balancer.
 
-use aya_ebpf::{bindings::xdp_action, helpers::bpf_redirect, macros::xdp, programs::XdpContext};
+use aya_ebpf::{
+    bindings::{xdp_action, xdp_md},
+    helpers::bpf_redirect,
+    macros::xdp,
+    programs::XdpContext,
+};
 use aya_log_ebpf::info;
 use lb_common::{abi::Features, packet::PacketView as _, tables::Tables as _, verdict::Packed};
 
@@ -13,7 +18,7 @@ pub fn lb_forward(ctx: XdpContext) -> u32 {
         // SAFETY: `trace_record` checked that the record is inside the metadata area.
         let record = unsafe { record.read_unaligned() };
         if record.cookie == globals::trace_cookie() && record.cookie != 0 {
-            return trace(&ctx);
+            return lb_trace(ctx.ctx);
         }
     }
     live(&ctx, frame)
@@ -25,7 +30,7 @@ fn live(ctx: &XdpContext, frame: Frame) -> u32 {
     let verdict = stages::run::<false>(ctx.ctx);
     count::verdict(verdict, bytes);
     if globals::features().has(Features::LOG) {
-        log(ctx, verdict);
+        lb_log(verdict.to_bits());
     }
     match action(&frame, verdict) {
         xdp_action::XDP_REDIRECT => {
@@ -38,10 +43,13 @@ fn live(ctx: &XdpContext, frame: Frame) -> u32 {
     }
 }
 
-/// The same path without a mark: decisions are written into the metadata in front of the packet.
-#[inline(always)]
-fn trace(ctx: &XdpContext) -> u32 {
+/// The same path without a mark: decisions are written into the metadata in front of the packet. A
+/// function of its own: the live path's registers are not shared with it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lb_trace(ctx: *mut xdp_md) -> u32 {
     const FORWARDED: u8 = u8::MAX;
+    let ctx = &XdpContext::new(ctx);
     let tables = Dry::new(ctx);
     let verdict = stages::run::<true>(ctx.ctx);
     tables.note(|record| {
@@ -70,11 +78,15 @@ fn action(frame: &Frame, verdict: Packed) -> u32 {
     }
 }
 
-#[inline(always)]
-fn log(ctx: &XdpContext, verdict: Packed) {
+/// A function of its own: its stack is not the hot path's.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lb_log(bits: u64) -> u64 {
+    let verdict = Packed::from_bits(bits);
     if verdict.is_forwarded() {
-        info!(ctx, "backend {} interface {}", verdict.backend(), verdict.ifindex());
+        info!((), "backend {} interface {}", verdict.backend(), verdict.ifindex());
     } else {
-        info!(ctx, "outcome {}", verdict.outcome_index());
+        info!((), "outcome {}", verdict.outcome_index());
     }
+    0
 }

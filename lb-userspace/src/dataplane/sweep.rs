@@ -260,7 +260,8 @@ fn reverse_key(key: &FlowKey, entry: &NatEntry, backend: &BackendEntry) -> FlowK
         source_port: if backend.port == 0 { key.destination_port } else { backend.port },
         destination_port: entry.source_port,
         protocol: key.protocol,
-        pad: [0; 3],
+        pad: 0,
+        pad2: 0,
     }
 }
 
@@ -272,7 +273,8 @@ fn forward_key(key: &FlowKey, entry: &NatReverse) -> FlowKey {
         source_port: entry.client_port,
         destination_port: entry.vip_port,
         protocol: key.protocol,
-        pad: [0; 3],
+        pad: 0,
+        pad2: 0,
     }
 }
 
@@ -309,7 +311,8 @@ mod tests {
             source_port: 3,
             destination_port: 4,
             protocol: 6,
-            pad: [0; 3],
+            pad: 0,
+            pad2: 0,
         };
         let entry = NatEntry { source: [5; 4], source_port: 6, ..NatEntry::default() };
         let backend = BackendEntry { address: [7; 4], port: 8, ..BackendEntry::default() };

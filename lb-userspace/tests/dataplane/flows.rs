@@ -37,7 +37,8 @@ fn key(port: u16) -> FlowKey {
         source_port: port.to_be(),
         destination_port: 80_u16.to_be(),
         protocol: 6,
-        pad: [0; 3],
+        pad: 0,
+        pad2: 0,
     }
 }
 
@@ -178,7 +179,8 @@ fn both_directions_of_a_translated_flow_live_and_go_together() {
             source_port: server.port,
             destination_port: translated.to_be(),
             protocol: 6,
-            pad: [0; 3],
+            pad: 0,
+            pad2: 0,
         };
         let reply = NatReverse {
             client: key(port).source,

@@ -46,7 +46,8 @@ impl Flow {
             source_port: self.source.port().to_be(),
             destination_port: self.destination.port().to_be(),
             protocol: self.protocol,
-            pad: [0; 3],
+            pad: 0,
+            pad2: 0,
         }
     }
 }

@@ -209,7 +209,8 @@ fn fragment(
         destination: words(to),
         identification,
         protocol,
-        pad: [0; 3],
+        pad: 0,
+        pad2: 0,
     };
     let (source, destination) =
         translated.map_or(([0; 4], [0; 4]), |(from, to)| (words(from), words(to)));

@@ -14,7 +14,7 @@ use lb_common::{
     limits::FRAGMENT_LIFETIME_NS,
     packet::{Ip, PacketView as _},
     path,
-    tables::{FlowTable, Route, RouteStatus, Tables, flow_entry},
+    tables::{FlowTable, Route, RouteStatus, Tables},
     verdict::{Event, Verdict},
 };
 
@@ -166,7 +166,7 @@ impl Tables for MemoryTables {
     }
 
     fn flow_store(&self, table: FlowTable, key: &FlowKey, backend: BackendId) {
-        let entry = flow_entry(backend, self.now_ns());
+        let entry = FlowEntry::new(backend, self.now_ns());
         self.flows(table).borrow_mut().insert(*key, entry);
     }
 
@@ -190,11 +190,7 @@ impl Tables for MemoryTables {
 
     fn nat_reverse_claim(&self, key: &FlowKey, entry: &NatReverse) -> bool {
         let mut reverse = self.reverse.borrow_mut();
-        let free = !reverse.contains_key(key);
-        if free {
-            reverse.insert(*key, *entry);
-        }
-        free
+        reverse.entry(*key).or_insert(*entry).is_flow_of(entry)
     }
 
     fn fragment_hit(&self, key: &FragmentKey) -> Option<FragmentEntry> {
