@@ -185,6 +185,21 @@ fn later_packets_reuse_the_flow() {
 }
 
 #[test]
+fn a_flow_keeps_its_port_when_only_its_forward_record_was_evicted() {
+    let rows = FAMILIES.map(|f| {
+        let [forward, reverse] = records(f, tcp(f));
+        Row::new(format!("{}: the forward record is rebuilt", f.name()), service(f).with(reverse))
+            .redirects(
+                to_vip(f).tcp(CLIENT_PORT, VIP_PORT),
+                to_backend(f).tcp(NAT_PORT, TARGET_PORT),
+                Delta::forwarded(1).event(Event::MissCurrent),
+            )
+            .stores(forward)
+    });
+    run(&rows);
+}
+
+#[test]
 fn replies_are_translated_back() {
     let mut rows = Vec::new();
     for f in FAMILIES {

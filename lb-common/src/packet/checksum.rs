@@ -99,6 +99,14 @@ mod tests {
         assert_eq!(sum.fold(), 0xddf2);
     }
 
+    #[test]
+    fn a_computed_zero_is_all_ones() {
+        // 0x0001 is the checksum of 0xfffe; one more makes the sum all ones, its complement zero.
+        let zero = Sum::default().replace16(0x0000, 0x0001);
+        assert_eq!((zero.update(0x0001), zero.update_nonzero(0x0001)), (0, 0xffff));
+        assert_eq!(zero.update_nonzero(0x0003), 0x0002);
+    }
+
     proptest! {
         #[test]
         fn update_equals_recomputation(

@@ -24,7 +24,7 @@ use std::{
     fs,
     hash::{BuildHasher, Hasher},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Name of the forwarding program.
@@ -85,14 +85,19 @@ pub(super) fn ensure_program(
         let program = open_program(&path, FORWARD)?;
         return Ok((program, false));
     }
-    load_pinned(pins, object, settings, &wanted)?;
+    let fresh = load_fresh(pins, object, settings, &wanted)?;
+    let info = maps.load_info()?;
+    // Neither the old program's parts nor the new one's: killed before it is told which of them is
+    // pinned, the daemon trusts neither when it starts again, and loads.
+    maps.set_load_info(LoadInfo { object_hash: 0, ..info })?;
+    fs::rename(&fresh, &path).map_err(DataplaneError::io(format!("pinning {}", path.display())))?;
     maps.set_load_info(LoadInfo {
         features: wanted.features,
         seed: wanted.seed,
         trace_cookie: wanted.trace_cookie,
         nat_ports: wanted.nat_ports,
         object_hash: hash(object),
-        ..maps.load_info()?
+        ..info
     })?;
     Ok((open_program(&path, FORWARD)?, true))
 }
@@ -132,8 +137,13 @@ fn serves(info: &LoadInfo, object: &[u8], wanted: &Globals) -> bool {
         && !features::needs_reload(Features(info.features), Features(wanted.features))
 }
 
-/// Loads the program and pins it in the place of the running one, which a refusal leaves alone.
-fn load_pinned(pins: &Pins, object: &[u8], settings: &Settings, globals: &Globals) -> Result<()> {
+/// Loads the program and pins it beside the running one, which a refusal leaves alone; where.
+fn load_fresh(
+    pins: &Pins,
+    object: &[u8],
+    settings: &Settings,
+    globals: &Globals,
+) -> Result<PathBuf> {
     let mut ebpf = prepare(pins, object, settings, globals)?;
     let program = ebpf.program_mut(FORWARD).ok_or_else(|| {
         let name = FORWARD.to_owned();
@@ -148,8 +158,7 @@ fn load_pinned(pins: &Pins, object: &[u8], settings: &Settings, globals: &Global
         what: format!("pinning {}", fresh.display()),
         source: io::Error::other(error),
     })?;
-    let path = pins.program(FORWARD);
-    fs::rename(&fresh, &path).map_err(DataplaneError::io(format!("pinning {}", path.display())))
+    Ok(fresh)
 }
 
 fn refused(error: ProgramError) -> DataplaneError {

@@ -6,6 +6,7 @@ use lb_common::{
         NatReverse, SLOT_MOVED, VipEntry, VipKey4, VipKey6, Words,
     },
     balance::{Flow as Packet, hash, pick, slot_of, still_living},
+    packet::Ip,
     tables::{FlowTable, Route, Tables as PathTables},
     verdict::Event,
 };
@@ -164,6 +165,14 @@ impl PathTables for Kernel {
 
     fn fragment_store(&self, _key: &FragmentKey, _entry: &FragmentEntry) -> bool {
         unreachable!("pick knows no fragments")
+    }
+
+    fn keep(&self, _ip: &Ip) {
+        unreachable!("pick keeps no packet")
+    }
+
+    fn kept(&self) -> Option<Ip> {
+        unreachable!("pick keeps no packet")
     }
 
     fn route(&self, _destination: &Words, _is_ipv4: bool, _length: u16) -> Route {
