@@ -32,6 +32,8 @@ pub(super) fn classify<const V4: bool, V: PacketView, T: Tables>(
             return malformed::<V4, T>(tables, to, Outcome::DropTooManyExtensions);
         }
     };
+    // IPv4's detours are prepared for where one is needed. IPv6's extension headers make so many ways
+    // of parsing that the verifier had better forget them here.
     let ip = if V4 {
         ip
     } else {

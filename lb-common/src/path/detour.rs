@@ -1,4 +1,4 @@
-//! Everything off the hot path: functions of their own that parse anew.
+//! Everything off the hot path: functions of their own that start from the packet that was kept.
 //!
 //! The path does not call them: it ends by naming the one it needs, and whoever runs the path runs
 //! that. So in the kernel the hot path's stack is free again when a detour starts (a BPF call chain

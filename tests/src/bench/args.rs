@@ -15,7 +15,7 @@ usage: lb-bench l4 [--quick] [--rounds N] [-o text|json]
   l4          ns per packet of the tunnel path (tcp-v4) against xdp_lb_bench
   l7          CPU microseconds per request of the proxy against nginx, HAProxy, Envoy, Caddy
               and Traefik, one core each, the same backend
-  --quick     fewer and shorter rounds: ends within a few minutes, downloads included
+  --quick     fewer and shorter rounds
   --rounds N  as many rounds at each flow count, or of each scenario
   --seconds N each proxy is under load for so long in each round
   --only      scenarios: h1-64, h1-64k, h1-connect, tls-h1, tls-handshake, h2, routes, idle
