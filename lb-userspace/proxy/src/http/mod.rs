@@ -2,6 +2,7 @@
 
 mod body;
 mod fields;
+pub mod guard;
 mod method;
 mod name;
 mod reason;
