@@ -134,7 +134,8 @@ pub(crate) fn options(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|it| !it.is_empty())
 }
 
-const fn is_hop_by_hop(known: Known) -> bool {
+/// Fields for one connection (RFC 9110, section 7.6.1; RFC 7540, section 3.2.1).
+pub(crate) const fn is_hop_by_hop(known: Known) -> bool {
     matches!(
         known,
         Known::Connection

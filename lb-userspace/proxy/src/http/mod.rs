@@ -3,6 +3,7 @@
 mod body;
 mod fields;
 pub mod guard;
+pub mod h1;
 mod method;
 mod name;
 mod reason;

@@ -1,0 +1,94 @@
+//! Bytes that arrived. A connection that waits has no buffer: it takes one from its thread's pool
+//! when there is something to read, and gives it back when all of it was used.
+
+use crate::io::Io;
+use bytes::{Buf, Bytes, BytesMut};
+use std::{
+    cell::RefCell,
+    io,
+    pin::pin,
+    task::{Context, Poll},
+};
+use tokio::io::AsyncReadExt;
+
+/// Bytes read at once at most, unless a buffer is larger already.
+const READ_BYTES: usize = 64 * 1_024;
+/// Room for a read at least.
+const READ_BYTES_MIN: usize = 4 * 1_024;
+/// Pieces of this size leave with their buffer; smaller ones are copied, and the buffer stays.
+const COPY_BYTES_MAX: usize = 16 * 1_024;
+/// Buffers kept by a thread.
+const POOL_MAX: usize = 16;
+
+thread_local! {
+    static POOL: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes that arrived.
+#[derive(Default)]
+pub(super) struct Input {
+    bytes: BytesMut,
+}
+
+impl Input {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Forgets bytes at the begin.
+    pub(super) fn skip(&mut self, count: usize) {
+        self.bytes.advance(count.min(self.bytes.len()));
+        self.tidy();
+    }
+
+    /// Takes bytes from the begin.
+    pub(super) fn take(&mut self, count: usize) -> Bytes {
+        let count = count.min(self.bytes.len());
+        let taken = if count < COPY_BYTES_MAX {
+            let taken = Bytes::copy_from_slice(self.bytes.get(..count).unwrap_or_default());
+            self.bytes.advance(count);
+            taken
+        } else {
+            self.bytes.split_to(count).freeze()
+        };
+        self.tidy();
+        taken
+    }
+
+    /// Reads more; 0 = the peer will send nothing more.
+    pub(super) fn poll_fill(
+        &mut self,
+        io: &mut Io,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if self.bytes.capacity() == 0 {
+            let pooled = POOL.with_borrow_mut(Vec::pop);
+            self.bytes = pooled.unwrap_or_else(|| BytesMut::with_capacity(READ_BYTES));
+        }
+        if self.bytes.capacity() - self.bytes.len() < READ_BYTES_MIN {
+            self.bytes.reserve(READ_BYTES);
+        }
+        let polled = pin!(io.read_buf(&mut self.bytes)).poll(context);
+        self.tidy();
+        polled
+    }
+
+    /// Gives the buffer back if it is empty.
+    fn tidy(&mut self) {
+        if !self.bytes.is_empty() {
+            return;
+        }
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if bytes.capacity() > 0 && bytes.try_reclaim(READ_BYTES) {
+            POOL.with_borrow_mut(|pool| {
+                if pool.len() < POOL_MAX {
+                    pool.push(bytes);
+                }
+            });
+        }
+    }
+}
