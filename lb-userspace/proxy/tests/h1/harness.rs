@@ -11,7 +11,8 @@ use lb_proxy::{
     io::Io,
 };
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
+    collections::VecDeque,
     future::Future,
     pin::Pin,
     rc::Rc,
@@ -23,21 +24,21 @@ use tokio::{
 };
 
 /// Runs a test's future where local tasks may be spawned.
-pub async fn local<F: Future>(future: F) -> F::Output {
+pub(crate) async fn local<F: Future>(future: F) -> F::Output {
     LocalSet::new().run_until(future).await
 }
 
 type Answer = Pin<Box<dyn Future<Output = Response>>>;
 
 /// What answers, and what it saw.
-pub struct Origin {
+pub(crate) struct Origin {
     answer: Box<dyn Fn(Request, Informational) -> Answer>,
-    pub refused: RefCell<Vec<Reason>>,
-    pub sent: RefCell<Vec<Sent>>,
+    pub(crate) refused: RefCell<Vec<Reason>>,
+    pub(crate) sent: RefCell<Vec<Sent>>,
 }
 
 impl Origin {
-    pub fn new<F: Future<Output = Response> + 'static>(
+    pub(crate) fn new<F: Future<Output = Response> + 'static>(
         answer: impl Fn(Request, Informational) -> F + 'static,
     ) -> Rc<Self> {
         let answer = Box::new(move |request, early| Box::pin(answer(request, early)) as Answer);
@@ -65,21 +66,21 @@ impl Service for Origin {
 }
 
 /// A server that serves one connection, and that connection's other end.
-pub struct Served {
-    pub peer: DuplexStream,
-    pub drain: DrainStart,
-    pub task: JoinHandle<()>,
+pub(crate) struct Served {
+    pub(crate) peer: DuplexStream,
+    pub(crate) drain: DrainStart,
+    pub(crate) task: JoinHandle<()>,
 }
 
 /// Serves a connection.
-pub fn serve(origin: &Rc<Origin>, options: lb_model::HttpOptions) -> Served {
+pub(crate) fn serve(origin: &Rc<Origin>, options: lb_model::HttpOptions) -> Served {
     let (peer, ours) = tokio::io::duplex(256 * 1_024);
     let (start, drain) = drain();
     let task = serve_on(Io::Memory(ours), origin, options, drain);
     Served { peer, drain: start, task }
 }
 
-pub fn serve_on(
+pub(crate) fn serve_on(
     io: Io,
     origin: &Rc<Origin>,
     options: lb_model::HttpOptions,
@@ -92,24 +93,24 @@ pub fn serve_on(
 }
 
 impl Served {
-    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.peer.write_all(bytes.as_ref()).await.unwrap();
     }
 
     /// Reads until `end` was read, and returns everything.
-    pub async fn until(&mut self, end: &str) -> String {
+    pub(crate) async fn until(&mut self, end: &str) -> String {
         read_until(&mut self.peer, end).await
     }
 
     /// Reads until the connection ends.
-    pub async fn rest(&mut self) -> String {
+    pub(crate) async fn rest(&mut self) -> String {
         let mut all = Vec::new();
         self.peer.read_to_end(&mut all).await.unwrap();
         String::from_utf8(all).unwrap()
     }
 }
 
-pub async fn read_until(peer: &mut DuplexStream, end: &str) -> String {
+pub(crate) async fn read_until(peer: &mut DuplexStream, end: &str) -> String {
     let mut all = Vec::new();
     while !all.ends_with(end.as_bytes()) {
         let byte = peer.read_u8().await;
@@ -120,7 +121,7 @@ pub async fn read_until(peer: &mut DuplexStream, end: &str) -> String {
 }
 
 /// All of a body and the fields behind it.
-pub async fn collect(body: &mut Body) -> Result<(Vec<u8>, Option<Box<Fields>>), BodyError> {
+pub(crate) async fn collect(body: &mut Body) -> Result<(Vec<u8>, Option<Box<Fields>>), BodyError> {
     let (mut data, mut trailers) = (Vec::new(), None);
     while let Some(frame) = body.frame().await {
         match frame? {
@@ -132,7 +133,7 @@ pub async fn collect(body: &mut Body) -> Result<(Vec<u8>, Option<Box<Fields>>), 
 }
 
 /// Takes all of a request's body and answers with its length, or why it did not come.
-pub fn counting(seen: Rc<RefCell<Vec<String>>>) -> Rc<Origin> {
+pub(crate) fn counting(seen: Rc<RefCell<Vec<String>>>) -> Rc<Origin> {
     Origin::new(move |mut request, _| {
         let seen = Rc::clone(&seen);
         async move {
@@ -155,7 +156,7 @@ pub fn counting(seen: Rc<RefCell<Vec<String>>>) -> Rc<Origin> {
 }
 
 /// A response with this body.
-pub fn text(text: &str) -> Response {
+pub(crate) fn text(text: &str) -> Response {
     let mut response = Response::new(200);
     response.fields.append("date", b"now");
     response.body = Bytes::copy_from_slice(text.as_bytes()).into();
@@ -163,15 +164,18 @@ pub fn text(text: &str) -> Response {
 }
 
 /// A body of frames that are there.
-pub struct Frames(pub std::collections::VecDeque<Result<Frame, BodyError>>, pub Option<u64>);
+pub(crate) struct Frames(
+    pub(crate) VecDeque<Result<Frame, BodyError>>,
+    pub(crate) Option<u64>,
+);
 
 impl Frames {
-    pub fn of(pieces: &[&'static str]) -> Self {
+    pub(crate) fn of(pieces: &[&'static str]) -> Self {
         let data = |it: &&'static str| Ok(Frame::Data(Bytes::from_static(it.as_bytes())));
         Self(pieces.iter().map(data).collect(), None)
     }
 
-    pub fn body(self) -> Body {
+    pub(crate) fn body(self) -> Body {
         Box::new(self).into()
     }
 }
@@ -189,5 +193,3 @@ impl lb_proxy::http::BodyStream for Frames {
     }
 }
 
-/// A flag that tests share with what they pass on.
-pub type Flag = Rc<Cell<u32>>;

@@ -81,7 +81,9 @@ fn statuses(mut answer: &[u8]) -> Vec<u16> {
         // The only probe with HEAD gets a length and no body.
         let length = length.map_or(0, |it| it.parse().unwrap());
         let has_body = answer.get(end).is_some_and(|it| *it != b'H');
-        statuses.push(status);
+        if status != 100 {
+            statuses.push(status);
+        }
         answer = &answer[end + if has_body { length } else { 0 }..];
     }
     statuses
