@@ -49,12 +49,15 @@ pub fn target(text: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
 /// # Errors
 /// [`Reason::Malformed`], and [`Reason::FramingAmbiguous`] for look-alikes.
 pub fn field_name(name: &[u8]) -> Result<(), Reason> {
-    if name.is_empty() || !name.iter().all(|it| is_token_byte(*it)) {
+    if name.is_empty() || !name.iter().all(|it| is_token(*it)) {
         return Err(Reason::Malformed);
+    }
+    if memchr::memchr(b'_', name).is_none() {
+        return Ok(());
     }
     let is_like = |framing: &[u8]| {
         let same = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a, *b) == (b'_', b'-');
-        name.len() == framing.len() && name.contains(&b'_') && name.iter().zip(framing).all(same)
+        name.len() == framing.len() && name.iter().zip(framing).all(same)
     };
     if is_like(b"content-length") || is_like(b"transfer-encoding") {
         return Err(Reason::FramingAmbiguous);
@@ -174,6 +177,24 @@ fn is_name(host: &[u8]) -> bool {
     }
     !host.is_empty() && host.len() <= HOST_BYTES_MAX
 }
+
+/// Whether a byte may be part of a token, by one look into a table: names are checked byte by byte.
+fn is_token(byte: u8) -> bool {
+    TOKEN.get(usize::from(byte)).is_some_and(|it| *it)
+}
+
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        #[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
+        {
+            table[byte] = is_token_byte(byte as u8);
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// Nothing, or `:` and a number of at most 16 bits.
 fn is_port(port: &[u8]) -> bool {

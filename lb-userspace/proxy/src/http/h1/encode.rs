@@ -72,9 +72,7 @@ pub(super) fn request(text: &mut Vec<u8>, request: &Request) -> Result<Framing, 
     let is_connect = request.method == Method::Connect;
     let authority = request.authority();
     let target = if is_connect { authority } else { request.target() };
-    let is_word = |word: &[u8]| {
-        !word.is_empty() && word.iter().fold(true, |all, it| all & (*it > b' ') & (*it != 0x7f))
-    };
+    let is_word = |word: &[u8]| !word.is_empty() && word.iter().all(|it| *it > b' ' && *it != 0x7f);
     let method = request.method.as_str().as_bytes();
     if !is_word(method) || !is_word(target) || !is_word(authority) {
         return Err(Reason::Malformed);

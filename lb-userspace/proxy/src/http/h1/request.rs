@@ -24,6 +24,9 @@ pub struct RequestHead {
     pub expects_continue: bool,
 }
 
+/// A head, and the bytes that it and the empty line before it take.
+pub type Found = (RequestHead, usize);
+
 /// Limits of a head.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -48,18 +51,14 @@ impl RequestReader {
     ///
     /// # Errors
     /// Why the request is refused; nothing that follows can be trusted.
-    pub fn next(
-        &mut self,
-        bytes: &[u8],
-        limits: Limits,
-    ) -> Result<Option<(RequestHead, usize)>, Reason> {
+    pub fn next(&mut self, bytes: &[u8], limits: Limits) -> Result<Option<Found>, Reason> {
         if self.skipped_bytes == 0 && bytes.starts_with(b"\r\n") {
             self.skipped_bytes = 2;
         }
         let bytes = bytes.get(self.skipped_bytes..).unwrap_or_default();
         match bytes {
-            [] | [b'\r'] if self.skipped_bytes == 0 => return Ok(None),
             [] => return Ok(None),
+            [b'\r'] if self.skipped_bytes == 0 => return Ok(None),
             [first, ..] if !is_token_byte(*first) => return Err(Reason::Malformed),
             _ => {}
         }
@@ -82,6 +81,9 @@ impl RequestReader {
         Ok(Some((parse(head, limits.fields_max)?, length)))
     }
 }
+
+/// The authority that a target names, if it does, and the target in origin form.
+type Forms<'a> = (Option<&'a [u8]>, Cow<'a, [u8]>);
 
 /// A request line's parts.
 struct Line<'a> {
@@ -113,8 +115,8 @@ impl<'a> Line<'a> {
         Ok(Self { method, target, version, length: end + 1 })
     }
 
-    /// The authority, if the target has one, and the target in origin form (RFC 9112, section 3.2).
-    fn forms(&self) -> Result<(Option<&'a [u8]>, Cow<'a, [u8]>), Reason> {
+    /// RFC 9112, section 3.2.
+    fn forms(&self) -> Result<Forms<'a>, Reason> {
         match self.target {
             authority if self.method == Method::Connect => {
                 guard::authority(authority)?;
@@ -144,6 +146,7 @@ impl<'a> Line<'a> {
 
 /// What the fields say that are for this connection, or for whoever frames the message.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Told {
     host: Option<SmallVec<[u8; 64]>>,
     length: Option<u64>,

@@ -109,7 +109,7 @@ impl Client {
         };
         let head = poll_fn(|context| exchange.poll_head(request, early, context)).await?;
         let Exchange { client, upload, .. } = exchange;
-        client.respond(head, request, upload, options, release)
+        Ok(client.respond(head, request, upload, options, release))
     }
 
     /// The response with this head.
@@ -120,15 +120,15 @@ impl Client {
         upload: Upload,
         options: ExchangeOptions,
         release: R,
-    ) -> Result<Response, SendError> {
+    ) -> Response {
         let mut response = Response::new(head.status);
         response.fields = head.fields;
         let is_connected = request.method == Method::Connect && (200..300).contains(&head.status);
         if head.status == 101 || is_connected {
             let tunnel = Upload::into_tunnel(std::mem::take(&mut request.body), &self.wire);
             let body = ResponseBody::tunnel(self, tunnel, release);
-            response.body = body.into();
-            return Ok(response);
+            response.body = Box::new(body).into();
+            return response;
         }
         let has_no_body = request.method == Method::Head || head.status == 304;
         response.length_told = head.length.filter(|_| has_no_body);
@@ -147,12 +147,12 @@ impl Client {
                 if is_reusable {
                     release(Self { is_reused: true, ..self });
                 }
-                return Ok(response);
+                return response;
             }
         }
         let body = ResponseBody::new(self, receiver, upload, head.keeps_alive, options, release);
-        response.body = body.into();
-        Ok(response)
+        response.body = Box::new(body).into();
+        response
     }
 }
 

@@ -31,8 +31,8 @@ impl<R: FnOnce(Client)> ResponseBody<R> {
         keeps_alive: bool,
         options: ExchangeOptions,
         release: R,
-    ) -> Box<Self> {
-        Box::new(Self {
+    ) -> Self {
+        Self {
             client: Some(client),
             receiver,
             upload,
@@ -42,11 +42,11 @@ impl<R: FnOnce(Client)> ResponseBody<R> {
             deadline: None,
             timer: Timer::default(),
             release: Some(release),
-        })
+        }
     }
 
     /// Everything that comes out of a tunnel.
-    pub(super) fn tunnel(client: Client, upload: Background, release: R) -> Box<Self> {
+    pub(super) fn tunnel(client: Client, upload: Background, release: R) -> Self {
         let options = ExchangeOptions::default();
         let mut body = Self::new(client, Receiver::Close, upload, false, options, release);
         body.is_tunnel = true;

@@ -83,7 +83,7 @@ impl<S: Service + 'static> Server<S> {
         shared.is_held = request.upgrade.is_some() || request.method == Method::Connect;
         if shared.is_held {
             drop(shared);
-            return RequestBody::new(&self.shared, None).into();
+            return Box::new(RequestBody::new(&self.shared, None)).into();
         }
         let there = shared.wire.input.bytes().len() as u64;
         match framing {
@@ -99,7 +99,8 @@ impl<S: Service + 'static> Server<S> {
             }
             _ => {
                 drop(shared);
-                RequestBody::new(&self.shared, Some(self.options.body_timeout)).into()
+                let timeout = Some(self.options.body_timeout);
+                Box::new(RequestBody::new(&self.shared, timeout)).into()
             }
         }
     }
@@ -148,7 +149,7 @@ impl<S: Service + 'static> Server<S> {
             204 => None,
             304 => response.length_told,
             _ if has_body => None,
-            _ => response.length_told.or(body.length().filter(|_| !body.is_empty())),
+            _ => response.length_told.or_else(|| body.length().filter(|_| !body.is_empty())),
         };
         let closes = !asked.keeps_alive
             || response.closes

@@ -145,10 +145,10 @@ pub(super) struct RequestBody {
 
 impl RequestBody {
     /// The body of the request that is being answered.
-    pub(super) fn new(shared: &Rc<RefCell<Shared>>, idle_timeout: Option<Duration>) -> Box<Self> {
+    pub(super) fn new(shared: &Rc<RefCell<Shared>>, idle_timeout: Option<Duration>) -> Self {
         let serial = shared.borrow().serial;
         let (deadline, timer) = (None, Timer::default());
-        Box::new(Self { shared: Rc::clone(shared), serial, idle_timeout, deadline, timer })
+        Self { shared: Rc::clone(shared), serial, idle_timeout, deadline, timer }
     }
 }
 
