@@ -1,6 +1,6 @@
 //! What the client sends, takes for a response, and gives back.
 
-use crate::harness::{Frames, collect, local, read_until};
+use crate::harness::{Frames, Received, collect, local, read_until};
 use bytes::Bytes;
 use lb_proxy::{
     http::{
@@ -16,21 +16,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// A client, its endpoint, and the connections that were given back.
-struct Pair {
-    peer: DuplexStream,
+pub(crate) struct Pair {
+    pub(crate) peer: DuplexStream,
     client: Option<Client>,
-    released: Rc<RefCell<Vec<Client>>>,
+    pub(crate) released: Rc<RefCell<Vec<Client>>>,
     early: Rc<RefCell<Vec<u16>>>,
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (peer, ours) = tokio::io::duplex(256 * 1_024);
         let client = Client::new(Io::Memory(ours), ResponseLimits::default());
         Self { peer, client: Some(client), released: Rc::default(), early: Rc::default() }
     }
 
-    async fn exchange(&mut self, request: &mut Request) -> Result<Response, SendError> {
+    pub(crate) async fn exchange(&mut self, request: &mut Request) -> Result<Response, SendError> {
         self.exchange_with(request, ExchangeOptions::default()).await
     }
 
@@ -48,7 +48,7 @@ impl Pair {
     }
 
     /// Has `request` answered with `answer`; what was sent, and the response.
-    async fn answered(
+    pub(crate) async fn answered(
         &mut self,
         request: &mut Request,
         answer: &str,
@@ -60,16 +60,16 @@ impl Pair {
         Ok((response, data))
     }
 
-    fn is_released(&self) -> bool {
+    pub(crate) fn is_released(&self) -> bool {
         !self.released.borrow().is_empty()
     }
 }
 
-fn get() -> Request {
+pub(crate) fn get() -> Request {
     Request::new(Method::Get, "a:81", "/x?y")
 }
 
-fn post(body: Body) -> Request {
+pub(crate) fn post(body: Body) -> Request {
     let mut request = Request::new(Method::Post, "a", "/");
     request.body = body;
     request
@@ -87,10 +87,7 @@ async fn requests_are_framed_by_the_client_alone() {
                 post(Body::Empty),
                 "POST / HTTP/1.1\r\nhost: a\r\nX-Y: z\r\ncontent-length: 0\r\n\r\n",
             ),
-            (
-                post(bytes()),
-                "POST / HTTP/1.1\r\nhost: a\r\nX-Y: z\r\ncontent-length: 3\r\n\r\nabc",
-            ),
+            (post(bytes()), "POST / HTTP/1.1\r\nhost: a\r\nX-Y: z\r\ncontent-length: 3\r\n\r\nabc"),
             (
                 post(known.body()),
                 "POST / HTTP/1.1\r\nhost: a\r\nX-Y: z\r\ncontent-length: 3\r\n\r\nabc",
@@ -124,35 +121,6 @@ async fn requests_are_framed_by_the_client_alone() {
 }
 
 #[tokio::test]
-async fn nothing_can_be_injected() {
-    local(async {
-        let mut bad = Vec::new();
-        for (name, value) in
-            [("x", "a\r\nb: c"), ("x", "a\nb"), ("x", "\0"), ("x y", "a"), ("x\r\ny", "a"), ("", "a")]
-        {
-            let mut request = get();
-            request.fields.append(name, value.as_bytes());
-            bad.push(request);
-        }
-        for target in ["/ HTTP/1.1\r\nx: y", "/a b", "/\n", ""] {
-            bad.push(Request::new(Method::Get, "a", target));
-        }
-        bad.push(Request::new(Method::Get, "a\r\nx: y", "/"));
-        bad.push(Request::new(Method::Other("A B".into()), "a", "/"));
-        let mut request = get();
-        request.upgrade = Some("x\r\ny: z".into());
-        bad.push(request);
-        for mut request in bad {
-            let mut pair = Pair::new();
-            let error = pair.exchange(&mut request).await.unwrap_err();
-            assert_eq!(error, SendError::unseen(Reason::Malformed), "{request:?}");
-            assert_eq!(pair.peer.read(&mut [0; 9]).await.unwrap(), 0, "{request:?}");
-        }
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn responses_are_read_to_their_end_and_no_further() {
     local(async {
         let head = "HTTP/1.1 200 OK\r\n";
@@ -170,7 +138,8 @@ async fn responses_are_read_to_their_end_and_no_further() {
             (format!("{head}Connection: close\r\nContent-Length: 2\r\n\r\nok"), "ok", false),
             ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(), "ok", false),
             (
-                "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+                "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok"
+                    .to_owned(),
                 "ok",
                 true,
             ),
@@ -204,51 +173,6 @@ async fn responses_are_read_to_their_end_and_no_further() {
 }
 
 #[tokio::test]
-async fn responses_that_two_could_read_differently_are_refused() {
-    local(async {
-        let fields = [
-            "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
-            "Content-Length: 2\r\nContent-Length: 2\r\n",
-            "Content-Length: 2, 2\r\n",
-            "Content-Length: +2\r\n",
-            "Content-Length: \r\n",
-            "Transfer-Encoding: gzip, chunked\r\n",
-            "Transfer-Encoding: identity\r\n",
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-            "Content_Length: 2\r\n",
-            "X: a\r\n b\r\n",
-            "X : a\r\n",
-            "X\r\n",
-            "X: a\nY: b\r\n",
-            "X: a\rb\r\n",
-            "X: \0\r\n",
-        ];
-        let mut answers: Vec<_> =
-            fields.iter().map(|it| format!("HTTP/1.1 200 OK\r\n{it}\r\nok")).collect();
-        let lines = [
-            "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            "HTTP/2.0 200 OK\r\n\r\n", "HTTP/1.2 200 OK\r\n\r\n", "http/1.1 200 OK\r\n\r\n",
-            "HTTP/1.1  200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n",
-            "HTTP/1.1 099 OK\r\n\r\n", "HTTP/1.1 600 OK\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n",
-            "HTTP/1.1 200\tOK\r\n\r\n", "HTTP/1.1 200 \0\r\n\r\n", "HTTP/1.1 200 OK\n\n",
-            "\r\nHTTP/1.1 200 OK\r\n\r\n", "ICY 200 OK\r\n\r\n", "SSH-2.0-x\r\n", "\0",
-            "HTTP/1.1 101 Switching Protocols\r\n\r\n",
-        ];
-        answers.extend(lines.map(str::to_owned));
-        answers.push(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(70_000)));
-        answers.push(format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: a\r\n".repeat(201)));
-        answers.push("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(17));
-        for answer in answers {
-            let mut pair = Pair::new();
-            let error = pair.answered(&mut get(), &answer).await.unwrap_err();
-            assert_eq!(error, SendError::seen(Reason::UpstreamMalformed), "{answer:.80}");
-            assert!(!pair.is_released());
-        }
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn informational_responses_go_to_who_wants_them() {
     local(async {
         let mut pair = Pair::new();
@@ -261,66 +185,64 @@ async fn informational_responses_go_to_who_wants_them() {
     .await;
 }
 
+/// A connection that served one request, and its endpoint.
+async fn kept() -> (Client, DuplexStream) {
+    let mut pair = Pair::new();
+    pair.answered(&mut get(), OK).await.unwrap();
+    read_until(&mut pair.peer, "\r\n\r\n").await;
+    let client = pair.released.borrow_mut().pop().unwrap();
+    assert!(client.is_alive());
+    (client, pair.peer)
+}
+
+async fn exchange(client: Client, request: &mut Request) -> Result<Response, SendError> {
+    let early = Informational::none();
+    client.exchange(request, &early, ExchangeOptions::default(), |_| panic!("given back")).await
+}
+
 #[tokio::test]
-async fn what_a_dead_connection_did_not_see_can_be_sent_again() {
+async fn what_a_kept_connection_did_not_take_can_be_sent_again() {
     local(async {
-        // New: the endpoint may have done something before it closed.
+        // It is known to be closed, or turns out to be when the request is there.
+        let unseen = Some(SendError::unseen(Reason::UpstreamReset));
+        let mut request = post(Bytes::from_static(b"abc").into());
+        let (client, peer) = kept().await;
+        drop(peer);
+        assert!(!client.is_alive());
+        assert_eq!(exchange(client, &mut request).await.err(), unseen);
+        let (client, mut peer) = kept().await;
+        let close = async {
+            read_until(&mut peer, "abc").await;
+            drop(peer);
+        };
+        let (error, ()) = tokio::join!(exchange(client, &mut request), close);
+        assert_eq!(error.err(), unseen);
+        assert_eq!(request.body.length(), Some(3), "the body is still there");
+        // Bytes that nobody asked for would be taken for the response.
+        let (client, mut peer) = kept().await;
+        peer.write_all(OK.as_bytes()).await.unwrap();
+        assert!(!client.is_alive());
+        assert_eq!(exchange(client, &mut request).await.err(), unseen);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_an_endpoint_may_have_taken_is_not_sent_again() {
+    local(async {
+        let seen = Some(SendError::seen(Reason::UpstreamReset));
         let mut pair = Pair::new();
         pair.peer.shutdown().await.unwrap();
-        let error = pair.exchange(&mut get()).await.unwrap_err();
-        assert_eq!(error, SendError::seen(Reason::UpstreamReset));
-        // Kept: seen as dead, or found to be so; with the body left where it was.
-        let body = || Body::from(Bytes::from_static(b"abc"));
-        for is_found in [false, true] {
-            let mut pair = Pair::new();
-            pair.answered(&mut get(), OK).await.unwrap();
-            assert!(pair.released.borrow()[0].is_alive());
-            let mut request = post(body());
-            let error = if is_found {
-                let Pair { peer, .. } = &mut pair;
-                read_until(peer, "\r\n\r\n").await;
-                let (mut peer, other) = (std::mem::replace(peer, tokio::io::duplex(1).0), ());
-                let close = async {
-                    read_until(&mut peer, "abc").await;
-                    drop(peer);
-                };
-                let (error, ()) = tokio::join!(pair.exchange(&mut request), close);
-                let () = other;
-                error
-            } else {
-                pair.peer.shutdown().await.unwrap();
-                assert!(!pair.released.borrow()[0].is_alive());
-                pair.exchange(&mut request).await
-            };
-            assert_eq!(error.unwrap_err(), SendError::unseen(Reason::UpstreamReset));
-            assert_eq!(request.body.length(), Some(3));
-        }
-        // Bytes that nobody asked for.
-        let mut pair = Pair::new();
-        pair.answered(&mut get(), OK).await.unwrap();
-        pair.peer.write_all(OK.as_bytes()).await.unwrap();
-        assert!(!pair.released.borrow()[0].is_alive());
-        // Half a response is no reason to ask again.
-        let mut pair = Pair::new();
-        pair.answered(&mut get(), OK).await.unwrap();
-        let mut request = get();
-        let half = async {
-            tokio::task::yield_now().await;
-            tokio::task::yield_now().await;
-        };
-        half.await;
-        let client = pair.released.borrow_mut().pop().unwrap();
-        let (mut peer, _) = (std::mem::replace(&mut pair.peer, tokio::io::duplex(1).0), ());
+        assert_eq!(pair.exchange(&mut get()).await.err(), seen);
+        let (client, mut peer) = kept().await;
         let answer = async {
-            read_until(&mut peer, "\r\n\r\n").await;
             read_until(&mut peer, "\r\n\r\n").await;
             peer.write_all(b"HTTP/1.1 2").await.unwrap();
             drop(peer);
         };
-        let early = Informational::none();
-        let exchange = client.exchange(&mut request, &early, ExchangeOptions::default(), |_| {});
-        let (error, ()) = tokio::join!(exchange, answer);
-        assert_eq!(error.unwrap_err(), SendError::seen(Reason::UpstreamReset));
+        let mut request = get();
+        let (error, ()) = tokio::join!(exchange(client, &mut request), answer);
+        assert_eq!(error.err(), seen);
     })
     .await;
 }
@@ -330,7 +252,7 @@ async fn an_early_response_comes_while_the_request_goes_on() {
     local(async {
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel::<Bytes>();
         let mut pair = Pair::new();
-        let mut request = post(Box::new(Channel(receiver)).into());
+        let mut request = post(Box::new(Received(receiver)).into());
         pair.peer.write_all(OK.as_bytes()).await.unwrap();
         let mut response = pair.exchange(&mut request).await.unwrap();
         assert_eq!(response.status, 200);
@@ -416,19 +338,4 @@ async fn fields_for_one_connection_stay_behind() {
         assert_eq!(cookies, [b"a", b"b"]);
     })
     .await;
-}
-
-struct Channel(tokio::sync::mpsc::UnboundedReceiver<Bytes>);
-
-impl lb_proxy::http::BodyStream for Channel {
-    fn poll_frame(
-        &mut self,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<lb_proxy::http::Frame, BodyError>>> {
-        self.0.poll_recv(context).map(|it| it.map(|data| Ok(lb_proxy::http::Frame::Data(data))))
-    }
-
-    fn length(&self) -> Option<u64> {
-        None
-    }
 }

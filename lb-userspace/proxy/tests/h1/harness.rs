@@ -6,7 +6,8 @@ use lb_proxy::{
     connection::Connection,
     drain::{Drain, DrainStart, drain},
     http::{
-        Body, BodyError, Fields, Frame, Informational, Reason, Request, Response, Sent, Service, h1,
+        Body, BodyError, BodyStream, Fields, Frame, Informational, Reason, Request, Response, Sent,
+        Service, h1,
     },
     io::Io,
 };
@@ -17,9 +18,11 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
+    task::{Context, Poll},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    sync::mpsc::UnboundedReceiver,
     task::{JoinHandle, LocalSet},
 };
 
@@ -164,10 +167,7 @@ pub(crate) fn text(text: &str) -> Response {
 }
 
 /// A body of frames that are there.
-pub(crate) struct Frames(
-    pub(crate) VecDeque<Result<Frame, BodyError>>,
-    pub(crate) Option<u64>,
-);
+pub(crate) struct Frames(pub(crate) VecDeque<Result<Frame, BodyError>>, pub(crate) Option<u64>);
 
 impl Frames {
     pub(crate) fn of(pieces: &[&'static str]) -> Self {
@@ -180,12 +180,9 @@ impl Frames {
     }
 }
 
-impl lb_proxy::http::BodyStream for Frames {
-    fn poll_frame(
-        &mut self,
-        _context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Frame, BodyError>>> {
-        std::task::Poll::Ready(self.0.pop_front())
+impl BodyStream for Frames {
+    fn poll_frame(&mut self, _context: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
+        Poll::Ready(self.0.pop_front())
     }
 
     fn length(&self) -> Option<u64> {
@@ -193,3 +190,15 @@ impl lb_proxy::http::BodyStream for Frames {
     }
 }
 
+/// A body of what is sent through a channel.
+pub(crate) struct Received(pub(crate) UnboundedReceiver<Bytes>);
+
+impl BodyStream for Received {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
+        self.0.poll_recv(context).map(|it| it.map(|data| Ok(Frame::Data(data))))
+    }
+
+    fn length(&self) -> Option<u64> {
+        None
+    }
+}

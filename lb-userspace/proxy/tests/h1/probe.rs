@@ -28,7 +28,8 @@ async fn every_probe_ends_as_it_has_to() {
     for probe in &probes {
         let outcome = local(run(probe, usize::MAX)).await;
         if !is_right(probe, &outcome) {
-            failures.push(format!("{}: {:?}, but {outcome:?}", probe.name, probe.expected));
+            let Probe { name, class, expected, .. } = probe;
+            failures.push(format!("{class:?} {name}: {expected:?}, but {outcome:?}"));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -63,7 +64,7 @@ async fn run(probe: &Probe, piece: usize) -> Outcome {
             tokio::task::yield_now().await;
         }
     };
-    let (_, _) = tokio::join!(send, read.read_to_end(&mut answer));
+    let ((), _) = tokio::join!(send, read.read_to_end(&mut answer));
     let mut seen: Vec<String> = seen.borrow().clone();
     let took_last = seen.last().is_some_and(|it| it == "/last");
     seen.retain(|it| it != "/last");

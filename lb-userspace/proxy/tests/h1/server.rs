@@ -3,11 +3,7 @@
 use crate::harness::{Frames, Origin, Served, collect, counting, local, serve, text};
 use lb_model::HttpOptions;
 use lb_proxy::http::{Body, BodyError, Fields, Known, Response};
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, rc::Rc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::Notify,
@@ -48,7 +44,11 @@ async fn lengths_are_told_and_bodies_left_out_where_they_have_to_be() {
             (&head, with(200, None, "abc"), format!("{ok}content-length: 3\r\n{end}")),
             (&head, with(200, Some(7), ""), format!("{ok}content-length: 7\r\n{end}")),
             (&head, with(200, None, ""), format!("{ok}{end}")),
-            (LAST, with(204, Some(1), "x"), format!("HTTP/1.1 204 No Content\r\ndate: now\r\n{end}")),
+            (
+                LAST,
+                with(204, Some(1), "x"),
+                format!("HTTP/1.1 204 No Content\r\ndate: now\r\n{end}"),
+            ),
             (
                 LAST,
                 with(304, Some(9), ""),
@@ -150,7 +150,8 @@ async fn a_body_that_breaks_never_looks_complete() {
 #[tokio::test]
 async fn continue_is_sent_when_the_body_is_wanted_and_not_before() {
     local(async {
-        let post = "POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n";
+        let post =
+            "POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n";
         let origin = counting(Rc::default());
         let mut served = serve(&origin, HttpOptions::default());
         served.send(post).await;
@@ -204,7 +205,8 @@ async fn informational_responses_are_written_at_once() {
 #[tokio::test(start_paused = true)]
 async fn unread_bodies_are_drained_or_end_the_connection() {
     local(async {
-        let head = |bytes: u32| format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {bytes}\r\n\r\n");
+        let head =
+            |bytes: u32| format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {bytes}\r\n\r\n");
         let mut served = answering(|| text("early"));
         served.send(head(3)).await;
         let answer = served.until("early").await;
@@ -223,144 +225,6 @@ async fn unread_bodies_are_drained_or_end_the_connection() {
     .await;
 }
 
-/// Sets a flag when it is dropped.
-struct OnDrop(Rc<Cell<bool>>);
-
-impl Drop for OnDrop {
-    fn drop(&mut self) {
-        self.0.set(true);
-    }
-}
-
-#[tokio::test]
-async fn a_client_that_goes_takes_its_request_with_it() {
-    local(async {
-        for request in [GET, "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nabc"] {
-            let is_dropped = Rc::new(Cell::new(false));
-            let flag = Rc::clone(&is_dropped);
-            let origin = Origin::new(move |mut request, _| {
-                let flag = OnDrop(Rc::clone(&flag));
-                async move {
-                    let _flag = flag;
-                    let _ = collect(&mut request.body).await;
-                    std::future::pending().await
-                }
-            });
-            let mut served = serve(&origin, HttpOptions::default());
-            served.send(request).await;
-            tokio::task::yield_now().await;
-            assert!(!is_dropped.get());
-            drop(served.peer);
-            served.task.await.unwrap();
-            assert!(is_dropped.get());
-        }
-    })
-    .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn timeouts() {
-    local(async {
-        let begin = tokio::time::Instant::now();
-        // Nothing at all, and nothing more: silence.
-        assert_eq!(serve(&counting(Rc::default()), HttpOptions::default()).rest().await, "");
-        assert_eq!(begin.elapsed().as_secs(), 10);
-        let mut served = serve(&counting(Rc::default()), HttpOptions::default());
-        served.send(GET).await;
-        let begin = tokio::time::Instant::now();
-        assert!(served.rest().await.ends_with("0 bytes\n"));
-        assert_eq!(begin.elapsed().as_secs(), 60);
-        // A byte now and then does not help.
-        let origin = counting(Rc::default());
-        let mut served = serve(&origin, HttpOptions::default());
-        served.send(GET).await;
-        served.until("0 bytes\n").await;
-        tokio::time::sleep(Duration::from_secs(50)).await;
-        let begin = tokio::time::Instant::now();
-        for byte in GET.bytes().take(9) {
-            served.send([byte]).await;
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-        assert!(served.until("header_timeout\n").await.starts_with("HTTP/1.1 408 "));
-        assert_eq!(begin.elapsed().as_secs(), 10);
-        assert_eq!(*origin.refused.borrow(), [lb_proxy::http::Reason::HeaderTimeout]);
-        // A body may take longer than that as long as it comes.
-        let mut served = serve(&counting(Rc::default()), HttpOptions::default());
-        served.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n").await;
-        for _ in 0..8 {
-            tokio::time::sleep(Duration::from_secs(29)).await;
-            served.send("a").await;
-        }
-        let begin = tokio::time::Instant::now();
-        assert!(served.rest().await.starts_with("HTTP/1.1 408 "));
-        assert!((30..33).contains(&begin.elapsed().as_secs()));
-    })
-    .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_does_not_read_is_left() {
-    local(async {
-        let origin = Origin::new(|_, _| async { text(&"a".repeat(1_000_000)) });
-        let mut served = serve(&origin, HttpOptions::default());
-        served.send(GET).await;
-        let begin = tokio::time::Instant::now();
-        (&mut served.task).await.unwrap();
-        assert_eq!(begin.elapsed().as_secs(), 30);
-        assert!(!origin.sent.borrow()[0].is_complete);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn the_last_request_is_told_that_it_is() {
-    local(async {
-        let options = HttpOptions { requests_max: Some(2), ..HttpOptions::default() };
-        let mut served = serve(&counting(Rc::default()), options);
-        served.send(GET).await;
-        assert!(!served.until("bytes\n").await.contains("connection: "));
-        served.send(GET).await;
-        assert!(served.rest().await.contains("connection: close\r\n"));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn draining_ends_idle_connections_and_finishes_the_others() {
-    local(async {
-        let mut served = serve(&counting(Rc::default()), HttpOptions::default());
-        served.send(GET).await;
-        served.until("bytes\n").await;
-        served.drain.start();
-        assert_eq!(served.rest().await, "");
-
-        let go = Rc::new(Notify::new());
-        let gate = Rc::clone(&go);
-        let origin = Origin::new(move |_, _| {
-            let gate = Rc::clone(&gate);
-            async move {
-                gate.notified().await;
-                text("ok")
-            }
-        });
-        let mut served = serve(&origin, HttpOptions::default());
-        served.send(GET).await;
-        tokio::task::yield_now().await;
-        served.drain.start();
-        go.notify_one();
-        let answer = served.rest().await;
-        assert!(answer.contains("connection: close\r\n") && answer.ends_with("ok"), "{answer}");
-
-        // A connection that was just opened has its request on the way.
-        let mut served = serve(&counting(Rc::default()), HttpOptions::default());
-        served.drain.start();
-        tokio::task::yield_now().await;
-        served.send(GET).await;
-        assert!(served.rest().await.contains("connection: close\r\n"));
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_half_written_message_is_told_apart_from_a_whole_one() {
     local(async {
@@ -372,7 +236,9 @@ async fn a_half_written_message_is_told_apart_from_a_whole_one() {
         let body = "a".repeat(50_000);
         let chunked = format!("c350\r\n{body}\r\n0\r\n\r\n");
         served
-            .send(format!("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n{chunked}"))
+            .send(format!(
+                "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n{chunked}"
+            ))
             .await;
         served.until("\r\n\r\n50000").await;
         let sent = origin.sent.borrow()[0];

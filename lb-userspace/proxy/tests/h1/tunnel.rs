@@ -1,7 +1,6 @@
 //! Upgrades and `CONNECT`, from both sides.
 
-use crate::harness::{Frames, Origin, local, read_until, serve, text};
-use bytes::Bytes;
+use crate::harness::{Frames, Origin, Received, local, read_until, serve, text};
 use lb_model::HttpOptions;
 use lb_proxy::{
     http::{
@@ -47,29 +46,13 @@ fn echo(gate: &Rc<Notify>, seen: &Rc<RefCell<Vec<u8>>>) -> Rc<Origin> {
     })
 }
 
-struct Received(tokio::sync::mpsc::UnboundedReceiver<Bytes>);
-
-impl lb_proxy::http::BodyStream for Received {
-    fn poll_frame(
-        &mut self,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Frame, lb_proxy::http::BodyError>>> {
-        self.0.poll_recv(context).map(|it| it.map(|data| Ok(Frame::Data(data))))
-    }
-
-    fn length(&self) -> Option<u64> {
-        None
-    }
-}
-
 #[tokio::test]
 async fn a_tunnel_gets_nothing_before_it_is_open_and_everything_then() {
     local(async {
         let connect = "CONNECT b:443 HTTP/1.1\r\nhost: b:443\r\n\r\n";
-        for (request, head) in [
-            (UPGRADE, "HTTP/1.1 101 Switching Protocols\r\n"),
-            (connect, "HTTP/1.1 200 OK\r\n"),
-        ] {
+        for (request, head) in
+            [(UPGRADE, "HTTP/1.1 101 Switching Protocols\r\n"), (connect, "HTTP/1.1 200 OK\r\n")]
+        {
             let (gate, seen) = (Rc::new(Notify::new()), Rc::new(RefCell::new(Vec::new())));
             let mut served = serve(&echo(&gate, &seen), HttpOptions::default());
             served.send([request, "early"].concat()).await;
