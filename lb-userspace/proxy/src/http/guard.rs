@@ -49,20 +49,19 @@ pub fn target(text: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
 /// # Errors
 /// [`Reason::Malformed`], and [`Reason::FramingAmbiguous`] for look-alikes.
 pub fn field_name(name: &[u8]) -> Result<(), Reason> {
-    if name.is_empty() || !name.iter().all(|it| is_token(*it)) {
+    if name.is_empty() || token_bytes(name) != name.len() {
         return Err(Reason::Malformed);
-    }
-    if memchr::memchr(b'_', name).is_none() {
-        return Ok(());
     }
     let is_like = |framing: &[u8]| {
         let same = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a, *b) == (b'_', b'-');
-        name.len() == framing.len() && name.iter().zip(framing).all(same)
+        name.contains(&b'_') && name.iter().zip(framing).all(same)
     };
-    if is_like(b"content-length") || is_like(b"transfer-encoding") {
-        return Err(Reason::FramingAmbiguous);
-    }
-    Ok(())
+    let is_ambiguous = match name.len() {
+        14 => is_like(b"content-length"),
+        17 => is_like(b"transfer-encoding"),
+        _ => false,
+    };
+    if is_ambiguous { Err(Reason::FramingAmbiguous) } else { Ok(()) }
 }
 
 /// Checks a field value (RFC 9110, section 5.5): no control bytes but tabs, no white space at its
@@ -71,11 +70,9 @@ pub fn field_name(name: &[u8]) -> Result<(), Reason> {
 /// # Errors
 /// [`Reason::Malformed`].
 pub fn field_value(value: &[u8]) -> Result<(), Reason> {
-    let is_allowed = |byte: u8| (byte >= b' ' && byte != 0x7f) || byte == b'\t';
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    let is_valid = value.iter().fold(true, |all, it| all & is_allowed(*it))
-        && !is_blank(value.first())
-        && !is_blank(value.last());
+    let is_valid =
+        text_bytes(value) == value.len() && !is_blank(value.first()) && !is_blank(value.last());
     is_valid.then_some(()).ok_or(Reason::Malformed)
 }
 
@@ -104,6 +101,41 @@ pub(crate) fn length(value: &[u8]) -> Option<u64> {
     }
     (!value.is_empty() && number <= CONTENT_LENGTH_MAX).then_some(number)
 }
+
+/// Bytes of the token that `bytes` begin with.
+pub(crate) fn token_bytes(bytes: &[u8]) -> usize {
+    let is_token = |byte: &&u8| TOKEN.get(usize::from(**byte)).is_some_and(|it| *it);
+    bytes.iter().take_while(is_token).count()
+}
+
+/// Bytes before the first that no field value has, such as the end of its line.
+pub(crate) fn text_bytes(bytes: &[u8]) -> usize {
+    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = LOW << 7;
+    // A high bit for each byte that is less than a space or DEL. A borrow may set one more behind
+    // such a byte, but none where there is none.
+    let below = |word: u64, limit: u64| word.wrapping_sub(LOW * limit) & !word & HIGH;
+    let is_text = |word: u64| below(word, 0x20) | below(word ^ (LOW * 0x7f), 1) == 0;
+    let (words, _) = bytes.as_chunks::<8>();
+    let words = words.iter().take_while(|it| is_text(u64::from_ne_bytes(**it))).count();
+    let rest = bytes.get(8 * words..).unwrap_or_default();
+    let is_text = |byte: &&u8| (**byte >= b' ' && **byte != 0x7f) || **byte == b'\t';
+    8 * words + rest.iter().take_while(is_text).count()
+}
+
+/// Which bytes may be part of a token: names are checked byte by byte.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        #[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
+        {
+            table[byte] = is_token_byte(byte as u8);
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// Removes what is meant for one connection only (RFC 9110, section 7.6.1): `Connection`, fields
 /// that it names, and those that are so without being named. It cannot name away a field that has
@@ -177,24 +209,6 @@ fn is_name(host: &[u8]) -> bool {
     }
     !host.is_empty() && host.len() <= HOST_BYTES_MAX
 }
-
-/// Whether a byte may be part of a token, by one look into a table: names are checked byte by byte.
-fn is_token(byte: u8) -> bool {
-    TOKEN.get(usize::from(byte)).is_some_and(|it| *it)
-}
-
-static TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < table.len() {
-        #[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
-        {
-            table[byte] = is_token_byte(byte as u8);
-        }
-        byte += 1;
-    }
-    table
-};
 
 /// Nothing, or `:` and a number of at most 16 bits.
 fn is_port(port: &[u8]) -> bool {
@@ -369,6 +383,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn words_at_once_say_what_bytes_say(
+            bytes in proptest::collection::vec(
+                prop_oneof![9 => b' '..=b'~', 1 => any::<u8>()], 0..40,
+            ),
+        ) {
+            let is_text = |it: &u8| *it == b'\t' || (*it >= b' ' && *it != 0x7f);
+            let expected = bytes.iter().position(|it| !is_text(it)).unwrap_or(bytes.len());
+            prop_assert_eq!(text_bytes(&bytes), expected);
+        }
+
         #[test]
         fn nothing_panics_and_normal_stays_normal(
             bytes in proptest::collection::vec(any::<u8>(), 0..64),

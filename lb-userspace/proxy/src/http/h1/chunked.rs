@@ -99,7 +99,8 @@ impl Decoder {
         }
         let Some(end) = memchr::memchr(b'\n', start) else {
             let is_full = start.len() == LINE_BYTES_MAX;
-            return if is_full { Err(BodyError::Malformed) } else { Ok(None) };
+            let has_cr = memchr::memchr(b'\r', start).is_some_and(|it| it + 1 < start.len());
+            return if is_full || has_cr { Err(BodyError::Malformed) } else { Ok(None) };
         };
         let line = start.get(..end).and_then(|it| it.strip_suffix(b"\r"));
         let line = line.ok_or(BodyError::Malformed)?;

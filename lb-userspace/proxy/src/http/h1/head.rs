@@ -18,21 +18,18 @@ impl Scan {
     /// # Errors
     /// [`Reason::Malformed`] as soon as a line ends without CR.
     pub fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Reason> {
-        loop {
-            let rest = bytes.get(self.at..).unwrap_or_default();
-            let Some(found) = memchr::memchr(b'\n', rest) else {
-                self.at = bytes.len();
-                return Ok(None);
-            };
-            let end = self.at + found;
+        let start = self.at;
+        for found in memchr::memchr_iter(b'\n', bytes.get(start..).unwrap_or_default()) {
+            let end = start + found;
             match bytes.get(self.line..end) {
                 Some(b"\r") => return Ok(Some(end + 1)),
                 Some([.., b'\r']) => {}
                 _ => return Err(Reason::Malformed),
             }
             self.line = end + 1;
-            self.at = end + 1;
         }
+        self.at = bytes.len();
+        Ok(None)
     }
 
     /// Whether not even the first line is complete.
@@ -46,7 +43,7 @@ impl Scan {
 ///
 /// # Errors
 /// [`Reason::HeaderTooLarge`] for more than `count_max` fields, and what
-/// [`guard::field_name`] and [`guard::field_value`] refuse; they refuse folded lines too.
+/// [`guard::field_name`] refuses. Folded lines are refused too.
 pub fn mark_fields(
     fields: &mut Fields,
     head: &[u8],
@@ -54,28 +51,31 @@ pub fn mark_fields(
     count_max: usize,
 ) -> Result<(), Reason> {
     loop {
-        let rest = head.get(at..).unwrap_or_default();
-        let end = memchr::memchr(b'\n', rest).ok_or(Reason::Malformed)?;
-        let line = rest.get(..end).and_then(|it| it.strip_suffix(b"\r"));
-        let line = line.ok_or(Reason::Malformed)?;
-        if line.is_empty() {
+        let line = head.get(at..).unwrap_or_default();
+        if line.starts_with(b"\r\n") {
             return Ok(());
         }
-        let colon = memchr::memchr(b':', line).ok_or(Reason::Malformed)?;
-        let (name, after) = line.split_at_checked(colon).ok_or(Reason::Malformed)?;
-        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-        let blanks = after.iter().skip(1).take_while(|it| is_blank(it)).count();
-        let value = after.get(1 + blanks..).unwrap_or_default();
-        let trailing = value.iter().rev().take_while(|it| is_blank(it)).count();
-        let value = value.get(..value.len() - trailing).unwrap_or_default();
+        // One pass: whatever ends a name but a colon, or a value but CRLF, is wrong.
+        let colon = guard::token_bytes(line);
+        let name = line.get(..colon).unwrap_or_default();
+        let after = line.get(colon..).and_then(|it| it.strip_prefix(b":"));
+        let after = after.ok_or(Reason::Malformed)?;
+        let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
+        let blanks = after.iter().take_while(is_blank).count();
+        let rest = after.get(blanks..).unwrap_or_default();
+        let end = guard::text_bytes(rest);
+        let (value, behind) = rest.split_at_checked(end).unwrap_or_default();
+        if !behind.starts_with(b"\r\n") {
+            return Err(Reason::Malformed);
+        }
         guard::field_name(name)?;
-        guard::field_value(value)?;
         if fields.len() >= count_max {
             return Err(Reason::HeaderTooLarge);
         }
+        let trailing = value.iter().rev().take_while(is_blank).count();
         let start = at + colon + 1 + blanks;
-        fields.mark(at..at + colon, start..start + value.len());
-        at += end + 1;
+        fields.mark(at..at + colon, start..start + end - trailing);
+        at = start + end + 2;
     }
 }
 
