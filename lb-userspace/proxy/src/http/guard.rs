@@ -52,6 +52,11 @@ pub fn field_name(name: &[u8]) -> Result<(), Reason> {
     if name.is_empty() || token_bytes(name) != name.len() {
         return Err(Reason::Malformed);
     }
+    framing_name(name)
+}
+
+/// As [`field_name`], for what is a token for sure.
+pub(crate) fn framing_name(name: &[u8]) -> Result<(), Reason> {
     let is_like = |framing: &[u8]| {
         let same = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a, *b) == (b'_', b'-');
         name.contains(&b'_') && name.iter().zip(framing).all(same)
@@ -104,8 +109,8 @@ pub(crate) fn length(value: &[u8]) -> Option<u64> {
 
 /// Bytes of the token that `bytes` begin with.
 pub(crate) fn token_bytes(bytes: &[u8]) -> usize {
-    let is_token = |byte: &&u8| TOKEN.get(usize::from(**byte)).is_some_and(|it| *it);
-    bytes.iter().take_while(is_token).count()
+    let is_token = |byte: &u8| TOKEN.get(usize::from(*byte)).is_some_and(|it| *it);
+    bytes.iter().position(|it| !is_token(it)).unwrap_or(bytes.len())
 }
 
 /// Bytes before the first that no field value has, such as the end of its line.

@@ -59,7 +59,8 @@ pub fn mark_fields(
         let colon = guard::token_bytes(line);
         let name = line.get(..colon).unwrap_or_default();
         let after = line.get(colon..).and_then(|it| it.strip_prefix(b":"));
-        let after = after.ok_or(Reason::Malformed)?;
+        let after = after.filter(|_| colon > 0).ok_or(Reason::Malformed)?;
+        guard::framing_name(name)?;
         let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
         let blanks = after.iter().take_while(is_blank).count();
         let rest = after.get(blanks..).unwrap_or_default();
@@ -68,7 +69,6 @@ pub fn mark_fields(
         if !behind.starts_with(b"\r\n") {
             return Err(Reason::Malformed);
         }
-        guard::field_name(name)?;
         if fields.len() >= count_max {
             return Err(Reason::HeaderTooLarge);
         }
