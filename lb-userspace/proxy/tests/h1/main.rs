@@ -2,10 +2,11 @@
 
 #![allow(
     clippy::indexing_slicing,
+    clippy::large_futures,
     clippy::panic,
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "assertions of tests: a panic is how one fails"
+    reason = "assertions of tests: a panic is how one fails, and size matters to nobody"
 )]
 
 mod client;

@@ -10,8 +10,8 @@ use lb_proxy::{
         h1::{
             Client, ExchangeOptions, ResponseLimits,
             chunked::{Decoder, Step},
-            request::{Limits, RequestReader},
-            response::ResponseReader,
+            request::{Limits, RequestHead, RequestReader},
+            response::{ResponseHead, ResponseReader},
         },
     },
     io::Io,
@@ -25,9 +25,11 @@ const LIMITS: Limits = Limits { bytes_max: 1_000, fields_max: 8 };
 fn request(bytes: &[u8], pieces: &[usize]) -> String {
     let mut reader = RequestReader::default();
     for end in ends(bytes, pieces) {
-        match reader.next(&bytes[..end], LIMITS) {
+        let mut head = RequestHead::default();
+        match reader.next(&bytes[..end], LIMITS, &mut head) {
             Ok(None) => {}
-            other => return format!("{other:?}"),
+            Ok(length) => return format!("{head:?} {length:?}"),
+            Err(reason) => return format!("{reason:?}"),
         }
     }
     "nothing".to_owned()
@@ -36,9 +38,11 @@ fn request(bytes: &[u8], pieces: &[usize]) -> String {
 fn response(bytes: &[u8], pieces: &[usize]) -> String {
     let mut reader = ResponseReader::default();
     for end in ends(bytes, pieces) {
-        match reader.next(&bytes[..end], &Method::Get, LIMITS) {
+        let mut head = ResponseHead::default();
+        match reader.next(&bytes[..end], &Method::Get, LIMITS, &mut head) {
             Ok(None) => {}
-            other => return format!("{other:?}"),
+            Ok(length) => return format!("{head:?} {length:?}"),
+            Err(reason) => return format!("{reason:?}"),
         }
     }
     "nothing".to_owned()

@@ -20,9 +20,10 @@ pub use client::{Client, ExchangeOptions, ResponseLimits};
 pub use server::serve;
 
 /// How the end of a body is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
     /// There is none.
+    #[default]
     None,
     /// So many bytes.
     Length(u64),

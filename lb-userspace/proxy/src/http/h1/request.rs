@@ -4,7 +4,9 @@ use super::{
     Framing,
     head::{Scan, mark_fields},
 };
-use crate::http::{Fields, Known, Method, Reason, Request, Version, guard, method::is_token_byte};
+use crate::http::{
+    Body, Fields, Known, Method, Reason, Request, Scheme, Version, guard, method::is_token_byte,
+};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -12,7 +14,7 @@ use std::borrow::Cow;
 const HEADROOM_BYTES: usize = 256;
 
 /// A request's head, and how its body comes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RequestHead {
     /// The request, without body. Its authority is empty if an HTTP/1.0 client told none.
     pub request: Request,
@@ -23,9 +25,6 @@ pub struct RequestHead {
     /// The client waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
 }
-
-/// A head, and the bytes that it and the empty line before it take.
-pub type Found = (RequestHead, usize);
 
 /// Limits of a head.
 #[derive(Clone, Copy, Debug)]
@@ -45,13 +44,18 @@ pub struct RequestReader {
 }
 
 impl RequestReader {
-    /// The head that `bytes` begin with, and its length with the empty line that may stand before
-    /// it (RFC 9112, section 2.2); `None` if it is not complete. Until then `bytes` begin as they
+    /// Reads the head that `bytes` begin with into `head`. The length of it and of the empty line that
+    /// may stand before it (RFC 9112, section 2.2); `None` if it is not complete. Until then `bytes` begin as they
     /// did before, and afterwards with what comes behind the head.
     ///
     /// # Errors
     /// Why the request is refused; nothing that follows can be trusted.
-    pub fn next(&mut self, bytes: &[u8], limits: Limits) -> Result<Option<Found>, Reason> {
+    pub fn next(
+        &mut self,
+        bytes: &[u8],
+        limits: Limits,
+        head: &mut RequestHead,
+    ) -> Result<Option<usize>, Reason> {
         if self.skipped_bytes == 0 && bytes.starts_with(b"\r\n") {
             self.skipped_bytes = 2;
         }
@@ -68,7 +72,7 @@ impl RequestReader {
             let is_line = line.is_none();
             return Err(if is_line { Reason::TargetTooLong } else { Reason::HeaderTooLarge });
         }
-        let Some(head) = end.and_then(|end| bytes.get(..end)) else {
+        let Some(text) = end.and_then(|end| bytes.get(..end)) else {
             // A line that is wrong already needs no fields to be refused.
             if !self.is_line_checked && !self.scan.is_in_first_line() {
                 self.is_line_checked = true;
@@ -76,9 +80,10 @@ impl RequestReader {
             }
             return Ok(None);
         };
-        let length = self.skipped_bytes + head.len();
+        let length = self.skipped_bytes + text.len();
         *self = Self::default();
-        Ok(Some((parse(head, limits.fields_max)?, length)))
+        parse(text, limits.fields_max, head)?;
+        Ok(Some(length))
     }
 }
 
@@ -159,14 +164,15 @@ struct Told {
     is_for_hop: bool,
 }
 
-/// Parses a complete head.
-fn parse(head: &[u8], fields_max: usize) -> Result<RequestHead, Reason> {
-    let line = Line::parse(head)?;
-    let mut bytes = Vec::with_capacity(head.len() + line.length + HEADROOM_BYTES);
-    bytes.extend_from_slice(head);
-    let mut fields = Fields::over(bytes);
-    mark_fields(&mut fields, head, line.length, fields_max)?;
-    let told = Told::by(&fields)?;
+/// Parses a complete head. It is filled where it is: a request is too large to be handed around.
+fn parse(text: &[u8], fields_max: usize, head: &mut RequestHead) -> Result<(), Reason> {
+    let line = Line::parse(text)?;
+    let mut bytes = Vec::with_capacity(text.len() + line.length + HEADROOM_BYTES);
+    bytes.extend_from_slice(text);
+    let RequestHead { request, .. } = head;
+    request.fields = Fields::over(bytes);
+    mark_fields(&mut request.fields, text, line.length, fields_max)?;
+    let told = Told::by(&request.fields)?;
     let (authority, target) = line.forms()?;
     let is_11 = line.version == Version::Http11;
     let framing = told.framing(&line)?;
@@ -175,26 +181,24 @@ fn parse(head: &[u8], fields_max: usize) -> Result<RequestHead, Reason> {
     if is_11 || !host.is_empty() {
         guard::authority(&host)?;
     }
-    let mut request = Request::default();
     let may_upgrade = is_11 && line.method == Method::Get && framing == Framing::None;
     request.upgrade = told.upgrade.filter(|_| may_upgrade && told.wants_upgrade);
     if told.is_for_hop {
-        guard::strip(&mut fields);
+        guard::strip(&mut request.fields);
     }
-    fields.retain(|name, _| {
+    request.fields.retain(|name, _| {
         !matches!(name.known(), Known::Host | Known::ContentLength | Known::Expect)
     });
     request.method = line.method;
     request.version = line.version;
-    request.fields = fields;
+    request.scheme = Scheme::Http;
+    request.body = Body::Empty;
     request.set_target(&target);
     request.set_authority(authority.unwrap_or(&host));
-    Ok(RequestHead {
-        request,
-        framing,
-        keeps_alive: !told.closes && (is_11 || told.keeps_alive),
-        expects_continue: told.expects_continue && is_11 && framing != Framing::None,
-    })
+    head.framing = framing;
+    head.keeps_alive = !told.closes && (is_11 || told.keeps_alive);
+    head.expects_continue = told.expects_continue && is_11 && framing != Framing::None;
+    Ok(())
 }
 
 impl Told {

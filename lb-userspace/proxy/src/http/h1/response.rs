@@ -11,7 +11,7 @@ use crate::http::{Fields, Known, Method, Reason, guard};
 const HEADROOM_BYTES: usize = 256;
 
 /// A response's head, and how its body comes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ResponseHead {
     /// Status, 100..=599.
     pub status: u16,
@@ -34,8 +34,8 @@ pub struct ResponseReader {
 }
 
 impl ResponseReader {
-    /// The head that `bytes` begin with, and its length; `None` if it is not complete. Until then
-    /// `bytes` begin as they did before, and afterwards with what comes behind the head. `method` is
+    /// Reads the head that `bytes` begin with into `head`. Its length; `None` if it is not complete.
+    /// Until then `bytes` begin as they did before, and afterwards with what comes behind the head. `method` is
     /// what was asked with.
     ///
     /// # Errors
@@ -45,7 +45,8 @@ impl ResponseReader {
         bytes: &[u8],
         method: &Method,
         limits: Limits,
-    ) -> Result<Option<(ResponseHead, usize)>, Reason> {
+        head: &mut ResponseHead,
+    ) -> Result<Option<usize>, Reason> {
         const START: &[u8] = b"HTTP/1.";
         let refused = |_| Reason::UpstreamMalformed;
         let start = bytes.len().min(START.len());
@@ -54,20 +55,27 @@ impl ResponseReader {
         if is_too_long || bytes.get(..start) != START.get(..start) {
             return Err(Reason::UpstreamMalformed);
         }
-        let Some(head) = end.and_then(|end| bytes.get(..end)) else { return Ok(None) };
+        let Some(text) = end.and_then(|end| bytes.get(..end)) else { return Ok(None) };
         *self = Self::default();
-        let parsed = parse(head, method, limits.fields_max).map_err(refused)?;
-        Ok(Some((parsed, head.len())))
+        parse(text, method, limits.fields_max, head).map_err(refused)?;
+        Ok(Some(text.len()))
     }
 }
 
-fn parse(head: &[u8], method: &Method, fields_max: usize) -> Result<ResponseHead, Reason> {
-    let end = memchr::memchr(b'\n', head).ok_or(Reason::Malformed)?;
-    let (is_11, status) = status_line(head.get(..end).unwrap_or_default())?;
-    let mut bytes = Vec::with_capacity(head.len() + HEADROOM_BYTES);
-    bytes.extend_from_slice(head);
-    let mut fields = Fields::over(bytes);
-    mark_fields(&mut fields, head, end + 1, fields_max)?;
+/// Parses a complete head. It is filled where it is: fields are too large to be handed around.
+fn parse(
+    text: &[u8],
+    method: &Method,
+    fields_max: usize,
+    head: &mut ResponseHead,
+) -> Result<(), Reason> {
+    let end = memchr::memchr(b'\n', text).ok_or(Reason::Malformed)?;
+    let (is_11, status) = status_line(text.get(..end).unwrap_or_default())?;
+    let mut bytes = Vec::with_capacity(text.len() + HEADROOM_BYTES);
+    bytes.extend_from_slice(text);
+    let ResponseHead { fields, .. } = head;
+    *fields = Fields::over(bytes);
+    mark_fields(fields, text, end + 1, fields_max)?;
     let (mut length, mut chunked, mut is_for_hop) = (None, 0, false);
     let (mut closes, mut keeps_alive, mut upgrade) = (false, false, None);
     for (name, value) in fields.iter() {
@@ -116,14 +124,15 @@ fn parse(head: &[u8], method: &Method, fields_max: usize) -> Result<ResponseHead
         None => Framing::Close,
     };
     if is_for_hop || chunked > 0 {
-        guard::strip(&mut fields);
+        guard::strip(fields);
     }
     if length.is_some() {
         fields.remove(Known::ContentLength);
     }
-    let is_open = !closes && (is_11 || keeps_alive) && framing != Framing::Close;
-    let upgrade = upgrade.filter(|_| status == 101);
-    Ok(ResponseHead { status, fields, framing, length, keeps_alive: is_open, upgrade })
+    head.keeps_alive = !closes && (is_11 || keeps_alive) && framing != Framing::Close;
+    head.upgrade = upgrade.filter(|_| status == 101);
+    (head.status, head.framing, head.length) = (status, framing, length);
+    Ok(())
 }
 
 /// Whether it is HTTP/1.1, and the status of `HTTP/1.1 200 OK\r`. The phrase may be missing, even

@@ -104,11 +104,12 @@ impl Client {
             client: self,
             upload: Upload::new(framing),
             reader: ResponseReader::default(),
+            head: ResponseHead::default(),
             has_bytes: false,
             early_count: 0,
         };
-        let head = poll_fn(|context| exchange.poll_head(request, early, context)).await?;
-        let Exchange { client, upload, .. } = exchange;
+        poll_fn(|context| exchange.poll_head(request, early, context)).await?;
+        let Exchange { client, upload, head, .. } = exchange;
         Ok(client.respond(head, request, upload, options, release))
     }
 
@@ -161,6 +162,7 @@ struct Exchange {
     client: Client,
     upload: Upload,
     reader: ResponseReader,
+    head: ResponseHead,
     /// Something of a response has come.
     has_bytes: bool,
     early_count: u32,
@@ -172,7 +174,7 @@ impl Exchange {
         request: &mut Request,
         early: &Informational,
         context: &mut Context<'_>,
-    ) -> Poll<Result<ResponseHead, SendError>> {
+    ) -> Poll<Result<(), SendError>> {
         self.upload.poll(&mut request.body, &self.client.wire, context).map_err(SendError::seen)?;
         let limits = Limits {
             bytes_max: self.client.limits.header_bytes_max as usize,
@@ -182,11 +184,12 @@ impl Exchange {
         loop {
             if !wire.input.is_empty() {
                 self.has_bytes = true;
-                let found = self.reader.next(wire.input.bytes(), &request.method, limits);
-                if let Some((head, length)) = found.map_err(SendError::seen)? {
+                let (bytes, head) = (wire.input.bytes(), &mut self.head);
+                let found = self.reader.next(bytes, &request.method, limits, head);
+                if let Some(length) = found.map_err(SendError::seen)? {
                     wire.input.skip(length);
-                    if head.status >= 200 || is_wanted_upgrade(&head, request) {
-                        return Poll::Ready(Ok(head));
+                    if head.status >= 200 || is_wanted_upgrade(head, request) {
+                        return Poll::Ready(Ok(()));
                     }
                     self.early_count += 1;
                     if head.status == 101 || self.early_count > EARLY_MAX {

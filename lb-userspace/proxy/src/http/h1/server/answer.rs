@@ -10,7 +10,7 @@ use super::{
     Next, Server,
     shared::RequestBody,
 };
-use crate::http::{Body, Frame, Method, Reason, Request, Response, Scheme, Sent, Service, Version};
+use crate::http::{Body, Frame, Method, Reason, Response, Scheme, Sent, Service, Version};
 use std::{
     future::poll_fn,
     mem,
@@ -36,8 +36,9 @@ struct Asked {
 
 impl<S: Service + 'static> Server<S> {
     /// Has a request answered, and writes the response.
-    pub(super) async fn answer(&mut self, head: RequestHead, is_last: bool) -> Next {
-        let RequestHead { mut request, framing, keeps_alive, expects_continue } = head;
+    pub(super) async fn answer(&mut self, is_last: bool) -> Next {
+        let RequestHead { framing, keeps_alive, expects_continue, .. } = self.head;
+        let request = &mut self.head.request;
         if self.connection.tls.is_some() {
             request.scheme = Scheme::Https;
         }
@@ -51,10 +52,11 @@ impl<S: Service + 'static> Server<S> {
             upgrade: request.upgrade.clone(),
             keeps_alive: keeps_alive && !is_last,
         };
-        request.body = self.body(framing, expects_continue, &request);
+        self.head.request.body = self.body(framing, expects_continue);
         let response = {
             let service = Rc::clone(&self.service);
             let connection = Rc::clone(&self.connection);
+            let request = mem::take(&mut self.head.request);
             let mut call = pin!(service.call(&connection, request, self.early.clone()));
             poll_fn(|context| self.poll_call(call.as_mut(), context)).await
         };
@@ -65,18 +67,19 @@ impl<S: Service + 'static> Server<S> {
             status => asked.is_connect && (200..300).contains(&status),
         };
         if is_tunnel {
-            return self.tunnel(response, &asked).await;
+            return self.tunnel(&mut response, &asked).await;
         }
         if !(200..600).contains(&response.status) {
             let record = response.record.take();
             response = Response::refusal(Reason::Internal);
             response.record = record;
         }
-        self.respond(response, &asked).await
+        self.respond(&mut response, &asked).await
     }
 
     /// The body of a request whose head was read.
-    fn body(&mut self, framing: Framing, expects_continue: bool, request: &Request) -> Body {
+    fn body(&self, framing: Framing, expects_continue: bool) -> Body {
+        let request = &self.head.request;
         let mut shared = self.shared.borrow_mut();
         shared.begin(Receiver::from(framing), request.version == Version::Http11);
         shared.owes_continue = expects_continue;
@@ -139,7 +142,7 @@ impl<S: Service + 'static> Server<S> {
         false
     }
 
-    async fn respond(&mut self, mut response: Response, asked: &Asked) -> Next {
+    async fn respond(&mut self, response: &mut Response, asked: &Asked) -> Next {
         let mut body = mem::take(&mut response.body);
         let status = response.status;
         let has_body = !asked.is_head && !matches!(status, 204 | 304);
@@ -174,7 +177,7 @@ impl<S: Service + 'static> Server<S> {
         let mut sender = Sender::new(framing);
         let sent = self.send(&mut sender, &mut body).await;
         drop(body);
-        self.finish(&mut response, &sender, sent.is_ok());
+        self.finish(response, &sender, sent.is_ok());
         match sent {
             Err(_) => Next::Abort,
             Ok(()) if closes => Next::End,
@@ -214,7 +217,7 @@ impl<S: Service + 'static> Server<S> {
         .await
     }
 
-    async fn tunnel(&mut self, mut response: Response, asked: &Asked) -> Next {
+    async fn tunnel(&mut self, response: &mut Response, asked: &Asked) -> Next {
         let mut body = mem::take(&mut response.body);
         {
             let mut shared = self.shared.borrow_mut();
@@ -235,7 +238,7 @@ impl<S: Service + 'static> Server<S> {
             self.wait_for_end().await;
         }
         self.shared.borrow_mut().refuse_tunnel();
-        self.finish(&mut response, &sender, sent.is_ok());
+        self.finish(response, &sender, sent.is_ok());
         if sent.is_ok() { Next::Gone } else { Next::Abort }
     }
 

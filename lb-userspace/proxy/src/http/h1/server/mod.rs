@@ -48,6 +48,8 @@ struct Server<S> {
     drain: Drain,
     early: Informational,
     timer: Timer,
+    /// The head of the request that is read or answered.
+    head: RequestHead,
 }
 
 /// Serves the requests of a connection one after another until it ends. Informational responses
@@ -63,7 +65,8 @@ pub async fn serve<S: Service + 'static>(
     let shared = Rc::new(RefCell::new(Shared::new(Wire::new(io))));
     let early = shared::early(&shared);
     let timer = Timer::default();
-    let mut server = Server { shared, connection, service, options, drain, early, timer };
+    let head = RequestHead::default();
+    let mut server = Server { shared, connection, service, options, drain, early, timer, head };
     server.run().await;
 }
 
@@ -87,19 +90,19 @@ impl<S: Service + 'static> Server<S> {
                         drained.as_mut().poll(context).is_ready()
                     };
                     if is_drained {
-                        return Poll::Ready(Ok(None));
+                        return Poll::Ready(Ok(false));
                     }
                 }
                 head
             });
-            let head = match head.await {
-                Ok(Some(head)) => head,
-                Ok(None) => return self.shut().await,
+            match head.await {
+                Ok(true) => {}
+                Ok(false) => return self.shut().await,
                 Err(reason) => return self.refuse(reason).await,
-            };
+            }
             requests = requests.saturating_add(1);
             let is_last = self.options.requests_max.is_some_and(|max| requests >= max);
-            match self.answer(head, is_last).await {
+            match self.answer(is_last).await {
                 Next::Request => {}
                 Next::End => return self.end().await,
                 Next::Abort => return self.shared.borrow().wire.abort(),
@@ -108,13 +111,13 @@ impl<S: Service + 'static> Server<S> {
         }
     }
 
-    /// The next request's head; `None` if the connection ends without one.
+    /// Reads the next request's head; `false` if the connection ends without one.
     fn poll_head(
         &mut self,
         reader: &mut RequestReader,
         wait: &mut Wait,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Option<RequestHead>, Reason>> {
+    ) -> Poll<Result<bool, Reason>> {
         let limits = Limits {
             bytes_max: self.options.header_bytes_max as usize,
             fields_max: usize::from(self.options.header_fields_max),
@@ -124,14 +127,14 @@ impl<S: Service + 'static> Server<S> {
         loop {
             let input = &mut shared.wire.input;
             if !input.is_empty() {
-                if let Some((head, length)) = reader.next(input.bytes(), limits)? {
+                if let Some(length) = reader.next(input.bytes(), limits, &mut self.head)? {
                     input.skip(length);
-                    return Poll::Ready(Ok(Some(head)));
+                    return Poll::Ready(Ok(true));
                 }
                 wait.first_byte.get_or_insert_with(Instant::now);
             }
             match shared.wire.poll_fill(context) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(None)),
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(false)),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => break,
             }
@@ -143,7 +146,7 @@ impl<S: Service + 'static> Server<S> {
         };
         ready!(self.timer.poll(deadline, context));
         let has_begun = wait.first_byte.is_some();
-        Poll::Ready(if has_begun { Err(Reason::HeaderTimeout) } else { Ok(None) })
+        Poll::Ready(if has_begun { Err(Reason::HeaderTimeout) } else { Ok(false) })
     }
 }
 
