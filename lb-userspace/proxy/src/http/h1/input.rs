@@ -5,7 +5,7 @@ use crate::io::Io;
 use bytes::{Buf, Bytes, BytesMut};
 use std::{
     cell::RefCell,
-    io,
+    io, mem,
     pin::pin,
     task::{Context, Poll},
 };
@@ -17,6 +17,8 @@ const READ_BYTES: usize = 64 * 1_024;
 const READ_BYTES_MIN: usize = 4 * 1_024;
 /// Pieces of this size leave with their buffer; smaller ones are copied, and the buffer stays.
 const COPY_BYTES_MAX: usize = 16 * 1_024;
+/// Up to so many bytes that nothing follows are kept in a buffer of their size.
+const KEPT_BYTES_MAX: usize = 4 * 1_024;
 /// Buffers kept by a thread.
 const POOL_MAX: usize = 16;
 
@@ -65,30 +67,51 @@ impl Input {
         io: &mut Io,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if self.bytes.capacity() == 0 {
-            let pooled = POOL.with_borrow_mut(Vec::pop);
-            self.bytes = pooled.unwrap_or_else(|| BytesMut::with_capacity(READ_BYTES));
+        let has_room = self.bytes.capacity() - self.bytes.len() >= READ_BYTES_MIN;
+        let mut buffer = if has_room { mem::take(&mut self.bytes) } else { self.larger() };
+        let polled = pin!(io.read_buf(&mut buffer)).poll(context);
+        if polled.is_pending() && buffer.len() <= KEPT_BYTES_MAX {
+            // Half a head that a client sends slowly must not hold a whole buffer.
+            if !buffer.is_empty() {
+                self.bytes = BytesMut::from(buffer.as_ref());
+            }
+            give(buffer);
+        } else {
+            self.bytes = buffer;
+            self.tidy();
         }
-        if self.bytes.capacity() - self.bytes.len() < READ_BYTES_MIN {
-            self.bytes.reserve(READ_BYTES);
-        }
-        let polled = pin!(io.read_buf(&mut self.bytes)).poll(context);
-        self.tidy();
         polled
+    }
+
+    /// What is there, with room for more.
+    fn larger(&mut self) -> BytesMut {
+        let mut bytes = mem::take(&mut self.bytes);
+        if bytes.len() > KEPT_BYTES_MAX {
+            bytes.reserve(READ_BYTES);
+            return bytes;
+        }
+        let pooled = POOL.with_borrow_mut(Vec::pop);
+        let mut buffer = pooled.unwrap_or_else(|| BytesMut::with_capacity(READ_BYTES));
+        buffer.extend_from_slice(&bytes);
+        buffer
     }
 
     /// Gives the buffer back if it is empty.
     fn tidy(&mut self) {
-        if !self.bytes.is_empty() {
-            return;
+        if self.bytes.is_empty() && self.bytes.capacity() > 0 {
+            give(mem::take(&mut self.bytes));
         }
-        let mut bytes = std::mem::take(&mut self.bytes);
-        if bytes.capacity() > 0 && bytes.try_reclaim(READ_BYTES) {
-            POOL.with_borrow_mut(|pool| {
-                if pool.len() < POOL_MAX {
-                    pool.push(bytes);
-                }
-            });
-        }
+    }
+}
+
+/// Puts a buffer into the pool, if it is one that the pool has, and nobody uses a part of it.
+fn give(mut buffer: BytesMut) {
+    buffer.clear();
+    if buffer.try_reclaim(READ_BYTES) {
+        POOL.with_borrow_mut(|pool| {
+            if pool.len() < POOL_MAX {
+                pool.push(buffer);
+            }
+        });
     }
 }
