@@ -174,8 +174,11 @@ fn quoted(mut text: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    /// Data and trailers of a complete body, and what follows it; `None` if more must come.
-    fn decode(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize, Vec<u8>)>, BodyError> {
+    /// Data, number of trailer fields, and what follows the body.
+    type Decoded = (Vec<u8>, usize, Vec<u8>);
+
+    /// A complete body; `None` if more must come.
+    fn decode(bytes: &[u8]) -> Result<Option<Decoded>, BodyError> {
         let mut decoder = Decoder::default();
         let (mut at, mut data) = (0, Vec::new());
         loop {
