@@ -79,6 +79,32 @@ async fn a_tunnel_gets_nothing_before_it_is_open_and_everything_then() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_ends_its_half_does_not_keep_the_tunnel() {
+    local(async {
+        let ended = Rc::new(Notify::new());
+        let told = Rc::clone(&ended);
+        let origin = Origin::new(move |mut request, _| {
+            let told = Rc::clone(&told);
+            async move {
+                tokio::task::spawn_local(async move {
+                    while let Some(Ok(_)) = request.body.frame().await {}
+                    told.notify_one();
+                });
+                Response::new(101)
+            }
+        });
+        let mut served = serve(&origin, HttpOptions::default());
+        served.send(UPGRADE).await;
+        assert!(served.rest().await.starts_with("HTTP/1.1 101 "));
+        let begin = tokio::time::Instant::now();
+        ended.notified().await;
+        assert_eq!(begin.elapsed().as_secs(), 30);
+        assert!(served.peer.write_all(b"late").await.is_err(), "the connection is closed");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn without_101_the_connection_stays_http() {
     local(async {

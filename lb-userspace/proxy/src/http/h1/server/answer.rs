@@ -162,7 +162,7 @@ impl<S: Service + 'static> Server<S> {
         {
             let mut shared = self.shared.borrow_mut();
             if shared.is_held {
-                shared.refuse_tunnel();
+                shared.dismiss();
             }
             let line = encode::ResponseLine {
                 status,
@@ -237,7 +237,7 @@ impl<S: Service + 'static> Server<S> {
         if sent.is_ok() {
             self.wait_for_end().await;
         }
-        self.shared.borrow_mut().refuse_tunnel();
+        self.shared.borrow_mut().dismiss();
         self.finish(response, &sender, sent.is_ok());
         if sent.is_ok() { Next::Gone } else { Next::Abort }
     }

@@ -101,11 +101,10 @@ impl<S: Service + 'static> Server<S> {
     pub(super) async fn drain_body(&mut self) -> bool {
         let deadline = Instant::now() + self.options.body_timeout;
         let mut left = UNREAD_BYTES_MAX;
+        self.shared.borrow_mut().dismiss();
         poll_fn(|context| {
             let mut shared = self.shared.borrow_mut();
             let shared = &mut *shared;
-            // Bodies of this request get nothing from here on.
-            shared.serial += 1;
             loop {
                 if shared.receiver.is_done() {
                     return Poll::Ready(true);

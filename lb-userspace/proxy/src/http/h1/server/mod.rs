@@ -52,6 +52,15 @@ struct Server<S> {
     head: RequestHead,
 }
 
+impl<S> Drop for Server<S> {
+    fn drop(&mut self) {
+        // A body that somebody still holds must not keep the connection open.
+        if let Ok(mut shared) = self.shared.try_borrow_mut() {
+            shared.dismiss();
+        }
+    }
+}
+
 /// Serves the requests of a connection one after another until it ends. Informational responses
 /// are written at once; when draining begins, an idle connection ends, and others do with the next
 /// response. Dropping the future ends the connection.

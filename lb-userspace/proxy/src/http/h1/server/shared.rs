@@ -35,8 +35,8 @@ pub(super) struct Shared {
     pub(super) is_held: bool,
     /// The client went away while its body was received.
     pub(super) is_gone: bool,
-    /// Who waits for the tunnel to open.
-    held: Option<Waker>,
+    /// Who waits for a piece of the body, or for the tunnel to open.
+    reader: Option<Waker>,
     /// The task that serves the connection.
     task: Option<Waker>,
 }
@@ -58,7 +58,7 @@ impl Shared {
             early_left: 0,
             is_held: false,
             is_gone: false,
-            held: None,
+            reader: None,
             task: None,
         }
     }
@@ -72,11 +72,11 @@ impl Shared {
 
     /// Begins with another request.
     pub(super) fn begin(&mut self, receiver: Receiver, takes_early: bool) {
+        self.dismiss();
         self.receiver = receiver;
-        self.serial += 1;
         self.received_bytes = 0;
         self.early_left = if takes_early { EARLY_MAX } else { 0 };
-        (self.is_held, self.held) = (false, None);
+        self.is_held = false;
     }
 
     /// From here on only the response is written.
@@ -87,15 +87,16 @@ impl Shared {
     /// Lets what was held back, and all that comes, through to the tunnel.
     pub(super) fn open_tunnel(&mut self) {
         (self.receiver, self.is_held) = (Receiver::Close, false);
-        if let Some(waker) = self.held.take() {
+        if let Some(waker) = self.reader.take() {
             waker.wake();
         }
     }
 
-    /// Frees whoever waits for a tunnel that will not open.
-    pub(super) fn refuse_tunnel(&mut self) {
+    /// Whoever still reads the body gets nothing any more, and is told now: a client that is silent
+    /// would never wake it.
+    pub(super) fn dismiss(&mut self) {
         self.serial += 1;
-        if let Some(waker) = self.held.take() {
+        if let Some(waker) = self.reader.take() {
             waker.wake();
         }
     }
@@ -160,7 +161,7 @@ impl BodyStream for RequestBody {
             return Poll::Ready(Some(Err(BodyError::Broken)));
         }
         if shared.is_held {
-            shared.held = Some(context.waker().clone());
+            shared.reader = Some(context.waker().clone());
             return Poll::Pending;
         }
         if shared.owes_continue && shared.early_left > 0 {
@@ -174,6 +175,7 @@ impl BodyStream for RequestBody {
         let polled = shared.receiver.poll_frame(&mut shared.wire, context);
         match &polled {
             Poll::Pending => {
+                shared.reader = Some(context.waker().clone());
                 let Some(timeout) = self.idle_timeout else { return Poll::Pending };
                 let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + timeout);
                 ready!(self.timer.poll(deadline, context));
