@@ -10,6 +10,7 @@ pub mod bench;
 pub mod capture;
 pub mod client;
 pub mod demo;
+pub mod http;
 pub mod lab;
 pub mod lbd;
 #[expect(

@@ -2,6 +2,8 @@
 
 mod body;
 mod fields;
+pub mod guard;
+pub mod h1;
 mod method;
 mod name;
 mod reason;

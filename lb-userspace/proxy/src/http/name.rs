@@ -133,11 +133,22 @@ known! {
 impl Known {
     /// The number of a name in any case.
     pub fn of(name: &[u8]) -> Self {
-        let found =
-            of_length(name.len()).iter().find(|it| it.text().as_bytes().eq_ignore_ascii_case(name));
+        let candidates = of_length(name.len());
+        // Made lower case at once, and not letter by letter for each candidate.
+        let mut lower = [0; LENGTH_MAX];
+        match lower.get_mut(..name.len()) {
+            Some(start) if !candidates.is_empty() => start.copy_from_slice(name),
+            _ => return Self::Other,
+        }
+        lower.make_ascii_lowercase();
+        let name = lower.get(..name.len()).unwrap_or_default();
+        let found = candidates.iter().find(|it| it.text().as_bytes() == name);
         found.copied().unwrap_or(Self::Other)
     }
 }
+
+/// Longest known name, bytes.
+const LENGTH_MAX: usize = 32;
 
 /// Known names of a length: a handful at most, so that a name is found by few comparisons.
 fn of_length(length: usize) -> &'static [Known] {

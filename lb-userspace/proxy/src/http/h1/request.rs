@@ -1,0 +1,302 @@
+//! Heads of requests (RFC 9112, sections 3 and 5).
+
+use super::{
+    Framing,
+    head::{Scan, mark_fields},
+};
+use crate::http::{
+    Body, Fields, Known, Method, Reason, Request, Scheme, Version, guard, method::is_token_byte,
+};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+
+/// What filters may add before the buffer of a head has to grow, bytes.
+const HEADROOM_BYTES: usize = 256;
+
+/// A request's head, and how its body comes.
+#[derive(Debug, Default)]
+pub struct RequestHead {
+    /// The request, without body. Its authority is empty if an HTTP/1.0 client told none.
+    pub request: Request,
+    /// How the body's end is known; never [`Framing::Close`].
+    pub framing: Framing,
+    /// The client wants to use the connection again.
+    pub keeps_alive: bool,
+    /// The client waits for `100 Continue` before it sends the body.
+    pub expects_continue: bool,
+}
+
+/// Limits of a head.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes, with the first line and the empty one.
+    pub bytes_max: usize,
+    /// Fields.
+    pub fields_max: usize,
+}
+
+/// Finds heads in what arrives.
+#[derive(Debug, Default)]
+pub struct RequestReader {
+    scan: Scan,
+    skipped_bytes: usize,
+    is_line_checked: bool,
+}
+
+impl RequestReader {
+    /// Reads the head that `bytes` begin with into `head`. The length of it and of the empty line that
+    /// may stand before it (RFC 9112, section 2.2); `None` if it is not complete. Until then `bytes` begin as they
+    /// did before, and afterwards with what comes behind the head.
+    ///
+    /// # Errors
+    /// Why the request is refused; nothing that follows can be trusted.
+    pub fn next(
+        &mut self,
+        bytes: &[u8],
+        limits: Limits,
+        head: &mut RequestHead,
+    ) -> Result<Option<usize>, Reason> {
+        if self.skipped_bytes == 0 && bytes.starts_with(b"\r\n") {
+            self.skipped_bytes = 2;
+        }
+        let bytes = bytes.get(self.skipped_bytes..).unwrap_or_default();
+        match bytes {
+            [] => return Ok(None),
+            [b'\r'] if self.skipped_bytes == 0 => return Ok(None),
+            [first, ..] if !is_token_byte(*first) => return Err(Reason::Malformed),
+            _ => {}
+        }
+        let end = self.scan.end(bytes)?;
+        if end.unwrap_or(bytes.len()) > limits.bytes_max {
+            let line = memchr::memchr(b'\n', bytes.get(..limits.bytes_max).unwrap_or_default());
+            let is_line = line.is_none();
+            return Err(if is_line { Reason::TargetTooLong } else { Reason::HeaderTooLarge });
+        }
+        let Some(text) = end.and_then(|end| bytes.get(..end)) else {
+            // A line that is wrong already needs no fields to be refused.
+            if !self.is_line_checked && !self.scan.is_in_first_line() {
+                self.is_line_checked = true;
+                Line::parse(bytes)?;
+            }
+            return Ok(None);
+        };
+        let length = self.skipped_bytes + text.len();
+        *self = Self::default();
+        parse(text, limits.fields_max, head)?;
+        Ok(Some(length))
+    }
+}
+
+/// The authority that a target names, if it does, and the target in origin form.
+type Forms<'a> = (Option<&'a [u8]>, Cow<'a, [u8]>);
+
+/// A request line's parts.
+struct Line<'a> {
+    method: Method,
+    target: &'a [u8],
+    version: Version,
+    length: usize,
+}
+
+impl<'a> Line<'a> {
+    /// The line that `head` begins with; it ends with CRLF.
+    fn parse(head: &'a [u8]) -> Result<Self, Reason> {
+        let end = memchr::memchr(b'\n', head).ok_or(Reason::Malformed)?;
+        let line = head.get(..end).and_then(|it| it.strip_suffix(b"\r"));
+        let line = line.ok_or(Reason::Malformed)?;
+        let (method, rest) = split(line).ok_or(Reason::Malformed)?;
+        let (target, version) = split(rest).ok_or(Reason::Malformed)?;
+        let method = Method::parse(method).ok_or(Reason::Malformed)?;
+        let version = match version {
+            b"HTTP/1.1" => Version::Http11,
+            b"HTTP/1.0" => Version::Http10,
+            [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+                if major.is_ascii_digit() && minor.is_ascii_digit() =>
+            {
+                return Err(Reason::VersionUnknown);
+            }
+            _ => return Err(Reason::Malformed),
+        };
+        Ok(Self { method, target, version, length: end + 1 })
+    }
+
+    /// RFC 9112, section 3.2.
+    fn forms(&self) -> Result<Forms<'a>, Reason> {
+        match self.target {
+            authority if self.method == Method::Connect => {
+                guard::authority(authority)?;
+                let has_port = !authority.ends_with(b"]") && authority.contains(&b':');
+                let origin = Cow::Borrowed(&b"/"[..]);
+                has_port.then_some((Some(authority), origin)).ok_or(Reason::Malformed)
+            }
+            b"*" if self.method != Method::Options => Err(Reason::Malformed),
+            origin @ [b'/' | b'*', ..] => Ok((None, guard::target(origin)?)),
+            absolute => {
+                let rest = after_scheme(absolute).ok_or(Reason::Malformed)?;
+                let end = rest.iter().position(|it| matches!(it, b'/' | b'?' | b'#'));
+                let (authority, path) =
+                    rest.split_at_checked(end.unwrap_or(rest.len())).unwrap_or_default();
+                guard::authority(authority)?;
+                let origin = match path {
+                    [b'/', ..] => guard::target(path)?,
+                    // Empty in absolute form means `/`, but for OPTIONS (RFC 9112, section 3.2.4).
+                    [] if self.method == Method::Options => Cow::Borrowed(&b"*"[..]),
+                    _ => Cow::Owned(guard::target(&[b"/", path].concat())?.into_owned()),
+                };
+                Ok((Some(authority), origin))
+            }
+        }
+    }
+}
+
+/// What the fields say that are for this connection, or for whoever frames the message.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+struct Told {
+    host: Option<SmallVec<[u8; 64]>>,
+    length: Option<u64>,
+    is_chunked: bool,
+    expects_continue: bool,
+    closes: bool,
+    keeps_alive: bool,
+    wants_upgrade: bool,
+    upgrade: Option<Box<str>>,
+    is_for_hop: bool,
+}
+
+/// Parses a complete head. It is filled where it is: a request is too large to be handed around.
+fn parse(text: &[u8], fields_max: usize, head: &mut RequestHead) -> Result<(), Reason> {
+    let line = Line::parse(text)?;
+    let mut bytes = Vec::with_capacity(text.len() + line.length + HEADROOM_BYTES);
+    bytes.extend_from_slice(text);
+    let RequestHead { request, .. } = head;
+    request.fields = Fields::over(bytes);
+    mark_fields(&mut request.fields, text, line.length, fields_max)?;
+    let told = Told::by(&request.fields)?;
+    let (authority, target) = line.forms()?;
+    let is_11 = line.version == Version::Http11;
+    let framing = told.framing(&line)?;
+    let host = told.host.unwrap_or_default();
+    // Checked even if the target says it once more: whoever is behind us may read this one.
+    if is_11 || !host.is_empty() {
+        guard::authority(&host)?;
+    }
+    let may_upgrade = is_11 && line.method == Method::Get && framing == Framing::None;
+    request.upgrade = told.upgrade.filter(|_| may_upgrade && told.wants_upgrade);
+    if told.is_for_hop {
+        guard::strip(&mut request.fields);
+    }
+    request.fields.retain(|name, _| {
+        !matches!(name.known(), Known::Host | Known::ContentLength | Known::Expect)
+    });
+    request.method = line.method;
+    request.version = line.version;
+    request.scheme = Scheme::Http;
+    request.body = Body::Empty;
+    request.set_target(&target);
+    request.set_authority(authority.unwrap_or(&host));
+    head.framing = framing;
+    head.keeps_alive = !told.closes && (is_11 || told.keeps_alive);
+    head.expects_continue = told.expects_continue && is_11 && framing != Framing::None;
+    Ok(())
+}
+
+impl Told {
+    fn by(fields: &Fields) -> Result<Self, Reason> {
+        let mut told = Self::default();
+        let (mut is_framed, mut upgrades, mut expectations) = (false, 0, 0);
+        for (name, value) in fields.iter() {
+            match name.known() {
+                Known::Host if told.host.is_some() => return Err(Reason::HostInvalid),
+                Known::Host => told.host = Some(SmallVec::from_slice(value)),
+                Known::ContentLength => is_framed = true,
+                Known::TransferEncoding if told.is_chunked => return Err(Reason::FramingAmbiguous),
+                Known::TransferEncoding => {
+                    transfer_coding(value)?;
+                    (told.is_chunked, told.is_for_hop) = (true, true);
+                }
+                Known::Connection => told.option(value),
+                Known::Upgrade => {
+                    upgrades += 1;
+                    told.upgrade = if upgrades == 1 { protocol(value) } else { None };
+                    told.is_for_hop = true;
+                }
+                Known::Expect => {
+                    expectations += 1;
+                    if expectations > 1 || !value.eq_ignore_ascii_case(b"100-continue") {
+                        return Err(Reason::ExpectationUnknown);
+                    }
+                    told.expects_continue = true;
+                }
+                Known::KeepAlive | Known::ProxyConnection | Known::Te | Known::Http2Settings => {
+                    told.is_for_hop = true;
+                }
+                _ => {}
+            }
+        }
+        if is_framed {
+            told.length = guard::content_length(fields.all(Known::ContentLength))?;
+        }
+        Ok(told)
+    }
+
+    fn option(&mut self, value: &[u8]) {
+        self.is_for_hop = true;
+        for option in guard::options(value) {
+            self.closes |= option.eq_ignore_ascii_case(b"close");
+            self.keeps_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.wants_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+        }
+    }
+
+    /// RFC 9112, section 6.3, without what it lets a server repair.
+    fn framing(&self, line: &Line<'_>) -> Result<Framing, Reason> {
+        let is_framed = self.is_chunked || self.length.is_some();
+        match (self.is_chunked, self.length) {
+            (true, Some(_)) => Err(Reason::FramingAmbiguous),
+            (true, None) if line.version == Version::Http10 => Err(Reason::FramingAmbiguous),
+            // What follows the head of a CONNECT is the tunnel's.
+            _ if is_framed && line.method == Method::Connect => Err(Reason::FramingAmbiguous),
+            (true, None) => Ok(Framing::Chunked),
+            (false, Some(0) | None) => Ok(Framing::None),
+            (false, Some(length)) => Ok(Framing::Length(length)),
+        }
+    }
+}
+
+/// `chunked` alone is spoken (RFC 9112, section 6.1).
+fn transfer_coding(value: &[u8]) -> Result<(), Reason> {
+    if value.eq_ignore_ascii_case(b"chunked") {
+        return Ok(());
+    }
+    let mut codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).rev();
+    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+    let is_framed = codings.next().is_some_and(is_chunked);
+    let is_other = |it: &[u8]| guard::field_name(it).is_ok() && !is_chunked(it);
+    let is_known_to_some = is_framed && codings.all(is_other);
+    Err(if is_known_to_some { Reason::TransferCodingUnknown } else { Reason::FramingAmbiguous })
+}
+
+/// The one protocol that an `Upgrade` asks for, lower case. `h2c` is none: HTTP/2 comes with prior
+/// knowledge (RFC 9113, section 3.1).
+fn protocol(value: &[u8]) -> Option<Box<str>> {
+    let is_name = |byte: &u8| is_token_byte(*byte) || *byte == b'/';
+    let is_one = !value.is_empty() && value.iter().all(is_name);
+    let text = str::from_utf8(value).ok().filter(|_| is_one)?.to_ascii_lowercase();
+    (text != "h2c").then(|| text.into())
+}
+
+/// What is before and after the first space.
+fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(b' ', text)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+/// What follows `http://` or `https://`.
+fn after_scheme(target: &[u8]) -> Option<&[u8]> {
+    let after = |scheme: &[u8]| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    };
+    after(b"http://").or_else(|| after(b"https://"))
+}

@@ -1,0 +1,153 @@
+//! Heads of responses (RFC 9112, section 4).
+
+use super::{
+    Framing,
+    head::{Scan, mark_fields},
+    request::Limits,
+};
+use crate::http::{Fields, Known, Method, Reason, guard};
+
+/// What filters may add before the buffer of a head has to grow, bytes.
+const HEADROOM_BYTES: usize = 256;
+
+/// A response's head, and how its body comes.
+#[derive(Debug, Default)]
+pub struct ResponseHead {
+    /// Status, 100..=599.
+    pub status: u16,
+    /// Fields that are meant for everyone.
+    pub fields: Fields,
+    /// How the body's end is known.
+    pub framing: Framing,
+    /// What `Content-Length` says.
+    pub length: Option<u64>,
+    /// The server keeps the connection open.
+    pub keeps_alive: bool,
+    /// The protocol that the connection changes to, lower case (101 only).
+    pub upgrade: Option<Box<str>>,
+}
+
+/// Finds heads in what arrives.
+#[derive(Debug, Default)]
+pub struct ResponseReader {
+    scan: Scan,
+}
+
+impl ResponseReader {
+    /// Reads the head that `bytes` begin with into `head`. Its length; `None` if it is not complete.
+    /// Until then `bytes` begin as they did before, and afterwards with what comes behind the head. `method` is
+    /// what was asked with.
+    ///
+    /// # Errors
+    /// [`Reason::UpstreamMalformed`]; nothing that follows can be trusted.
+    pub fn next(
+        &mut self,
+        bytes: &[u8],
+        method: &Method,
+        limits: Limits,
+        head: &mut ResponseHead,
+    ) -> Result<Option<usize>, Reason> {
+        const START: &[u8] = b"HTTP/1.";
+        let refused = |_| Reason::UpstreamMalformed;
+        let start = bytes.len().min(START.len());
+        let end = self.scan.end(bytes).map_err(refused)?;
+        let is_too_long = end.unwrap_or(bytes.len()) > limits.bytes_max;
+        if is_too_long || bytes.get(..start) != START.get(..start) {
+            return Err(Reason::UpstreamMalformed);
+        }
+        let Some(text) = end.and_then(|end| bytes.get(..end)) else { return Ok(None) };
+        *self = Self::default();
+        parse(text, method, limits.fields_max, head).map_err(refused)?;
+        Ok(Some(text.len()))
+    }
+}
+
+/// Parses a complete head. It is filled where it is: fields are too large to be handed around.
+fn parse(
+    text: &[u8],
+    method: &Method,
+    fields_max: usize,
+    head: &mut ResponseHead,
+) -> Result<(), Reason> {
+    let end = memchr::memchr(b'\n', text).ok_or(Reason::Malformed)?;
+    let (is_11, status) = status_line(text.get(..end).unwrap_or_default())?;
+    let mut bytes = Vec::with_capacity(text.len() + HEADROOM_BYTES);
+    bytes.extend_from_slice(text);
+    let ResponseHead { fields, .. } = head;
+    *fields = Fields::over(bytes);
+    mark_fields(fields, text, end + 1, fields_max)?;
+    let (mut length, mut chunked, mut is_for_hop) = (None, 0, false);
+    let (mut closes, mut keeps_alive, mut upgrade) = (false, false, None);
+    for (name, value) in fields.iter() {
+        match name.known() {
+            Known::ContentLength => {
+                let number = guard::length(value).ok_or(Reason::FramingAmbiguous)?;
+                if length.replace(number).is_some() {
+                    return Err(Reason::FramingAmbiguous);
+                }
+            }
+            Known::TransferEncoding => {
+                if !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(Reason::TransferCodingUnknown);
+                }
+                chunked += 1;
+            }
+            Known::Connection => {
+                for option in guard::options(value) {
+                    closes |= option.eq_ignore_ascii_case(b"close");
+                    keeps_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
+                is_for_hop = true;
+            }
+            Known::Upgrade => {
+                upgrade = Some(String::from_utf8_lossy(value).to_ascii_lowercase().into());
+                is_for_hop = true;
+            }
+            Known::KeepAlive | Known::ProxyConnection | Known::Te | Known::Http2Settings => {
+                is_for_hop = true;
+            }
+            _ => {}
+        }
+    }
+    if chunked > 1 || (chunked == 1 && (length.is_some() || !is_11)) {
+        return Err(Reason::FramingAmbiguous);
+    }
+    let has_none = status < 200
+        || matches!(status, 204 | 304)
+        || *method == Method::Head
+        || (*method == Method::Connect && status < 300);
+    let framing = match length {
+        _ if has_none => Framing::None,
+        _ if chunked == 1 => Framing::Chunked,
+        Some(0) => Framing::None,
+        Some(length) => Framing::Length(length),
+        None => Framing::Close,
+    };
+    if is_for_hop || chunked > 0 {
+        guard::strip(fields);
+    }
+    if length.is_some() {
+        fields.remove(Known::ContentLength);
+    }
+    head.keeps_alive = !closes && (is_11 || keeps_alive) && framing != Framing::Close;
+    head.upgrade = upgrade.filter(|_| status == 101);
+    (head.status, head.framing, head.length) = (status, framing, length);
+    Ok(())
+}
+
+/// Whether it is HTTP/1.1, and the status of `HTTP/1.1 200 OK\r`. The phrase may be missing, even
+/// with its space.
+fn status_line(line: &[u8]) -> Result<(bool, u16), Reason> {
+    let line = line.strip_suffix(b"\r").ok_or(Reason::Malformed)?;
+    let (is_11, rest) = match line.split_at_checked(9).ok_or(Reason::Malformed)? {
+        (b"HTTP/1.1 ", rest) => (true, rest),
+        (b"HTTP/1.0 ", rest) => (false, rest),
+        _ => return Err(Reason::Malformed),
+    };
+    let (digits, phrase) = rest.split_at_checked(3).ok_or(Reason::Malformed)?;
+    let status = guard::length(digits).and_then(|it| u16::try_from(it).ok());
+    let status = status.filter(|it| (100..600).contains(it)).ok_or(Reason::Malformed)?;
+    let is_phrase = |byte: &u8| (*byte >= b' ' && *byte != 0x7f) || *byte == b'\t';
+    let is_valid = matches!(phrase, [] | [b' ', ..]) && phrase.iter().all(is_phrase);
+    is_valid.then_some((is_11, status)).ok_or(Reason::Malformed)
+}

@@ -1,0 +1,59 @@
+//! A connection with what was read from it and what is to be written.
+
+use super::{input::Input, output::Output};
+use crate::io::Io;
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::io::AsyncWrite;
+
+/// A connection.
+pub(super) struct Wire {
+    io: Io,
+    pub(super) input: Input,
+    pub(super) output: Output,
+}
+
+/// Something that a [`Wire`] is part of.
+pub(super) trait HasWire {
+    fn wire(&mut self) -> &mut Wire;
+}
+
+impl HasWire for Wire {
+    fn wire(&mut self) -> &mut Wire {
+        self
+    }
+}
+
+impl Wire {
+    pub(super) fn new(io: Io) -> Self {
+        Self { io, input: Input::default(), output: Output::default() }
+    }
+
+    /// Reads more; 0 = the peer will send nothing more.
+    pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.input.poll_fill(&mut self.io, context)
+    }
+
+    /// Writes what is to be written.
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.output.poll_flush(&mut self.io, context)
+    }
+
+    /// Says that nothing more will be written.
+    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+
+    /// Makes the end, when it comes, an abort: for a message that must not look complete.
+    pub(super) fn abort(&self) {
+        if let Some(socket) = self.io.tcp() {
+            let socket = socket2::SockRef::from(socket);
+            // A socket that refuses is closed already.
+            drop(socket.set_linger(Some(Duration::ZERO)));
+        }
+    }
+}
