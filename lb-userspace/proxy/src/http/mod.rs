@@ -4,6 +4,7 @@ mod body;
 mod fields;
 pub mod guard;
 pub mod h1;
+pub mod h2;
 mod method;
 mod name;
 mod reason;
