@@ -65,6 +65,10 @@ pub(super) struct Shared {
     pub(super) meter: Rc<Meter>,
     pub(super) active: Cell<u32>,
     pub(super) is_closed: Cell<bool>,
+    /// A response came on it.
+    pub(super) has_answered: Cell<bool>,
+    /// The endpoint did not answer a PING.
+    is_dead: Cell<bool>,
     streams_max: u32,
 }
 
@@ -87,6 +91,8 @@ impl Client {
             meter,
             active: Cell::new(0),
             is_closed: Cell::new(false),
+            has_answered: Cell::new(false),
+            is_dead: Cell::new(false),
             streams_max: options.streams_max,
         });
         tokio::task::spawn_local(run(connection, shared.clone(), options));
@@ -162,8 +168,10 @@ impl Client {
         // Only streams above the last that it looked at get the endpoint's GOAWAY as their error.
         let is_above = error.is_go_away() && error.is_remote();
         // A kept connection on which nothing came since: it was closed before the request got there.
-        let is_stale =
-            error.is_io() && frames_before > 1 && frames_before == self.shared.meter.frame_count();
+        let is_stale = error.is_io()
+            && !self.shared.is_dead.get()
+            && self.shared.has_answered.get()
+            && frames_before == self.shared.meter.frame_count();
         SendError { reason, is_unseen: is_refused || is_above || is_stale }
     }
 }
@@ -216,7 +224,7 @@ async fn run(mut connection: Pin<Box<Library>>, shared: Rc<Shared>, options: Cli
             biased;
             () = over => {}
             () = exceeded => {}
-            () = silent(pings, &shared, options) => {}
+            () = silent(pings, &shared, options) => shared.is_dead.set(true),
         }
     }
     shared.is_closed.set(true);

@@ -1,6 +1,6 @@
 //! When a client's connection has lasted long enough without anything happening on it.
 
-use super::{limits::CLOSE_TIMEOUT, server::Shared};
+use super::{limits::CLOSE_TIMEOUT, meter::Meter, server::Shared};
 use h2::{Ping, PingPong};
 use std::{
     pin::Pin,
@@ -24,8 +24,15 @@ pub(super) enum Event {
 pub(super) struct Clock {
     timer: Pin<Box<Sleep>>,
     pings: Option<PingPong>,
-    pinged: Option<Instant>,
+    pinged: Option<Pinged>,
     closing_since: Option<Instant>,
+}
+
+/// A PING without an answer.
+struct Pinged {
+    at: Instant,
+    /// Frames that had come by then.
+    frame_count: u64,
 }
 
 enum Due {
@@ -52,7 +59,7 @@ impl Clock {
         } else if shared.streams.must_end() {
             return Poll::Ready(Event::Unused);
         }
-        self.take_pong(context, shared.meter.last_read());
+        self.take_pong(context, &shared.meter);
         loop {
             let (deadline, due) = self.next(shared);
             if deadline < self.timer.deadline() || self.timer.is_elapsed() {
@@ -64,7 +71,7 @@ impl Clock {
             }
             match due {
                 Due::Event(event) => return Poll::Ready(event),
-                Due::Ping => self.ping(),
+                Due::Ping => self.ping(&shared.meter),
             }
         }
     }
@@ -80,32 +87,32 @@ impl Clock {
                 (idle.max(closing) + CLOSE_TIMEOUT, Due::Event(Event::Gone))
             }
             (Some(idle), None) => (idle + options.keep_alive_timeout, Due::Event(Event::Unused)),
-            (None, _) => match self.pinged {
+            (None, _) => match &self.pinged {
                 // A stream may be silent for long; the client is asked whether it is there.
-                Some(pinged) => (pinged + options.header_timeout, Due::Event(Event::Gone)),
+                Some(pinged) => (pinged.at + options.header_timeout, Due::Event(Event::Gone)),
                 None => (shared.meter.last_read() + options.keep_alive_timeout, Due::Ping),
             },
         }
     }
 
-    fn ping(&mut self) {
+    fn ping(&mut self, meter: &Meter) {
         if let Some(pings) = &mut self.pings {
             // Fails only if the connection is over.
             pings.send_ping(Ping::opaque()).ok();
         }
-        self.pinged = Some(Instant::now());
+        self.pinged = Some(Pinged { at: Instant::now(), frame_count: meter.frame_count() });
     }
 
-    fn take_pong(&mut self, context: &mut Context<'_>, last_read: Instant) {
-        if self.pinged.is_none_or(|it| last_read <= it) {
+    fn take_pong(&mut self, context: &mut Context<'_>, meter: &Meter) {
+        let Some(pinged) = &mut self.pinged else { return };
+        if pinged.frame_count == meter.frame_count() {
             return;
         }
         // Whatever came, the client is there; the next PING has to wait for this one's answer.
-        let is_there = self.pings.as_mut().is_none_or(|it| it.poll_pong(context).is_ready());
-        if is_there {
+        pinged.at = meter.last_read();
+        pinged.frame_count = meter.frame_count();
+        if self.pings.as_mut().is_none_or(|it| it.poll_pong(context).is_ready()) {
             self.pinged = None;
-        } else {
-            self.pinged = Some(last_read);
         }
     }
 }

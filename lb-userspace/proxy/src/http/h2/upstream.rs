@@ -88,6 +88,7 @@ pub(super) async fn exchange(
         exchanged.send(stream, std::mem::take(&mut request.body));
     }
     let response = answered(&mut response, early).await?;
+    exchanged.shared.has_answered.set(true);
     let is_open = exchanged.is_tunnel && response.status().is_success();
     if is_open && let Some(stream) = stream {
         exchanged.send(stream, std::mem::take(&mut request.body));
