@@ -124,31 +124,46 @@ impl<S: AsyncRead + AsyncWrite> Probe<S> {
         drop(tokio::time::timeout(PATIENCE, sent).await);
     }
 
+    /// Sends what `next` makes, up to `count` times and as long as the server takes it, while all
+    /// that the server says is read: how often it was sent, and what was said.
+    pub async fn flood(
+        &mut self,
+        count: u32,
+        mut next: impl FnMut(u32) -> Vec<u8>,
+    ) -> (u32, Vec<Event>) {
+        let Self { reader, writer, .. } = self;
+        let send = async {
+            for round in 0..count {
+                let bytes = next(round);
+                let sent = writer.write_all(&bytes);
+                if !matches!(tokio::time::timeout(PATIENCE, sent).await, Ok(Ok(()))) {
+                    return round;
+                }
+                tokio::task::yield_now().await;
+            }
+            count
+        };
+        let read = async {
+            let mut seen = Vec::new();
+            loop {
+                let event = event(reader).await;
+                seen.push(event.clone());
+                if !matches!(event, Event::Frame(_)) {
+                    return seen;
+                }
+            }
+        };
+        tokio::join!(send, read)
+    }
+
     /// What comes next.
     pub async fn event(&mut self) -> Event {
-        match tokio::time::timeout(PATIENCE, self.frame()).await {
-            Ok(Some(frame)) => Event::Frame(frame),
-            Ok(None) => Event::Closed,
-            Err(_) => Event::Nothing,
-        }
+        event(&mut self.reader).await
     }
 
     /// Value of a setting of the server's.
     fn setting(&self, name: u16) -> Option<u32> {
         self.settings.iter().find(|(it, _)| *it == name).map(|(_, value)| *value)
-    }
-
-    async fn frame(&mut self) -> Option<Frame> {
-        let mut head = [0; 9];
-        self.reader.read_exact(&mut head).await.ok()?;
-        let [a, b, c, kind, flags, d, e, f, g] = head;
-        let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        if length > FRAME_BYTES_MAX {
-            return None;
-        }
-        let mut payload = vec![0; length];
-        self.reader.read_exact(&mut payload).await.ok()?;
-        Some(Frame { kind, flags, stream: u32::from_be_bytes([d, e, f, g]), payload })
     }
 
     /// Waits for what is expected, or for what makes it impossible.
@@ -162,6 +177,27 @@ impl<S: AsyncRead + AsyncWrite> Probe<S> {
             }
         }
     }
+}
+
+async fn event(reader: &mut (impl AsyncRead + Unpin)) -> Event {
+    match tokio::time::timeout(PATIENCE, read_frame(reader)).await {
+        Ok(Some(frame)) => Event::Frame(frame),
+        Ok(None) => Event::Closed,
+        Err(_) => Event::Nothing,
+    }
+}
+
+async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
+    let mut head = [0; 9];
+    reader.read_exact(&mut head).await.ok()?;
+    let [a, b, c, kind, flags, d, e, f, g] = head;
+    let length = u32::from_be_bytes([0, a, b, c]) as usize;
+    if length > FRAME_BYTES_MAX {
+        return None;
+    }
+    let mut payload = vec![0; length];
+    reader.read_exact(&mut payload).await.ok()?;
+    Some(Frame { kind, flags, stream: u32::from_be_bytes([d, e, f, g]), payload })
 }
 
 impl Expected {

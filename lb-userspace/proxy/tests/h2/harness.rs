@@ -88,6 +88,7 @@ impl Service for Site {
                 response.body = body;
                 response
             }
+            "/" => Response::new(200).with_text("welcome"),
             "/large" => Response::new(200).with_body("text/plain", vec![b'x'; 1 << 20].into()),
             "/tunnel" => {
                 let mut response = Response::new(101);

@@ -54,7 +54,7 @@ fn fields() -> Vec<Case> {
             &[
                 headers(0, 1, &block(&POST)),
                 data(0, 1, b"test"),
-                headers(END_STREAM, 1, &block(&[(":method", "POST")])),
+                headers(0, 1, &block(&[(":method", "POST")])),
             ],
         ),
         of(

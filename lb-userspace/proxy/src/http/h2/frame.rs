@@ -7,6 +7,7 @@ pub(super) const HEAD_BYTES: usize = 9;
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
 pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
 const PING: u8 = 6;
@@ -40,11 +41,12 @@ impl Head {
         self.flags & 4 != 0
     }
 
-    /// Lengths that are errors of the connection, which the library tells by another code than the
-    /// one that the frames' sections of RFC 9113 ask for.
+    /// Lengths that are errors, which the library tells by another code than the one that the
+    /// frames' sections of RFC 9113 ask for.
     pub(super) fn check(self) -> Result<(), Reason> {
         let is_right = match self.kind {
             RST_STREAM | WINDOW_UPDATE => self.length == 4,
+            PRIORITY => self.length == 5,
             SETTINGS if self.is_ack() => self.length == 0,
             SETTINGS => self.length % 6 == 0,
             PING => self.length == 8,
