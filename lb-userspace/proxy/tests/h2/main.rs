@@ -13,3 +13,4 @@ mod harness;
 #[path = "../../../../tests/src/http2/mod.rs"]
 mod http2;
 mod round_trip;
+mod versions;

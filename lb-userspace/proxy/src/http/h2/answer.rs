@@ -1,7 +1,6 @@
 //! One stream of a client: its request is called, its response written.
 
 use super::{
-    date,
     incoming::Incoming,
     map,
     outgoing::Outgoing,
@@ -9,7 +8,7 @@ use super::{
     server::{Running, Shared},
 };
 use crate::http::{
-    Body, Fields, Informational, Known, Method, Reason, Response, Scheme, Sent, Service,
+    Body, Fields, Informational, Known, Method, Reason, Response, Scheme, Sent, Service, date,
 };
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
@@ -141,7 +140,13 @@ async fn write<S: Service>(
     let is_tunnel = asked.is_tunnel && matches!(response.status, 101 | 200..=299);
     let has_body = !asked.is_head && !matches!(response.status, 204 | 304);
     let ends = !has_body || (body.is_empty() && !is_tunnel);
-    let head = head(shared, &response, is_tunnel, has_body.then(|| body.length()));
+    let length = match response.status {
+        204 => None,
+        _ if is_tunnel => None,
+        _ if has_body => body.length(),
+        _ => response.length_told.or_else(|| body.length().filter(|it| *it > 0)),
+    };
+    let head = head(shared, &response, is_tunnel, length);
     let stream = respond.borrow_mut().send_response(head, ends);
     let mut sent = Sent::default();
     if let Ok(mut stream) = stream {
@@ -161,20 +166,14 @@ async fn write<S: Service>(
     shared.service.finished(&shared.connection, record, sent);
 }
 
-/// The header. `length` is that of the body, where there is to be one.
 fn head<S>(
     shared: &Shared<S>,
     response: &Response,
     is_tunnel: bool,
-    length: Option<Option<u64>>,
+    length: Option<u64>,
 ) -> http::Response<()> {
     let mut fields = HeaderMap::with_capacity(response.fields.len() + 3);
     map::extend(&mut fields, &response.fields);
-    let length = match length {
-        _ if is_tunnel || response.status == 204 => None,
-        Some(length) => length,
-        None => response.length_told,
-    };
     if let Some(length) = length {
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }

@@ -195,17 +195,16 @@ fn poll_settings(
     connection: &mut Pin<Box<Library>>,
     meter: &Meter,
 ) -> Poll<Result<(), SendError>> {
-    match connection.as_mut().poll(context) {
-        Poll::Ready(Err(error)) if !error.is_io() => {
-            Poll::Ready(Err(SendError::unseen(Reason::UpstreamMalformed)))
-        }
-        Poll::Ready(_) if meter.is_exceeded() => {
-            Poll::Ready(Err(SendError::unseen(Reason::UpstreamMalformed)))
-        }
+    let polled = connection.as_mut().poll(context);
+    let is_malformed = match &polled {
+        Poll::Ready(Err(error)) => !error.is_io(),
+        Poll::Ready(Ok(())) | Poll::Pending => meter.is_exceeded(),
+    };
+    if is_malformed {
+        return Poll::Ready(Err(SendError::unseen(Reason::UpstreamMalformed)));
+    }
+    match polled {
         Poll::Ready(_) => Poll::Ready(Err(SendError::unseen(Reason::UpstreamReset))),
-        Poll::Pending if meter.is_exceeded() => {
-            Poll::Ready(Err(SendError::unseen(Reason::UpstreamMalformed)))
-        }
         Poll::Pending if meter.has_settings() => Poll::Ready(Ok(())),
         Poll::Pending => Poll::Pending,
     }

@@ -48,7 +48,7 @@ impl Head {
             RST_STREAM | WINDOW_UPDATE => self.length == 4,
             PRIORITY => self.length == 5,
             SETTINGS if self.is_ack() => self.length == 0,
-            SETTINGS => self.length % 6 == 0,
+            SETTINGS => self.length.is_multiple_of(6),
             PING => self.length == 8,
             _ => true,
         };

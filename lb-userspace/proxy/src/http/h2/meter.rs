@@ -167,7 +167,7 @@ impl Meter {
         if !matches!(head.kind, frame::HEADERS | frame::CONTINUATION) {
             return;
         }
-        let began = self.block_began.get().unwrap_or(self.last_read.get());
+        let began = self.block_began.get().unwrap_or_else(|| self.last_read.get());
         self.block_began.set((!head.is_end_headers()).then_some(began));
     }
 

@@ -5,7 +5,6 @@
 mod answer;
 mod client;
 mod clock;
-mod date;
 mod frame;
 mod incoming;
 mod limits;

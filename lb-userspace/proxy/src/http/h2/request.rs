@@ -1,9 +1,11 @@
 //! A request as the library gives it, checked, as the proxy knows it.
 
 use super::map;
-use crate::http::{FieldName, Fields, Known, Method, Reason, Request, Scheme, Version, guard};
+use crate::http::{
+    FieldName, Fields, Known, Method, Reason, Request, Scheme, Version, guard, websocket,
+};
 use h2::ext::Protocol;
-use http::{HeaderMap, request::Parts, uri::Uri};
+use http::{HeaderMap, HeaderValue, request::Parts, uri::Uri};
 use lb_model::HttpOptions;
 use std::borrow::Cow;
 
@@ -53,9 +55,20 @@ pub(super) fn convert(
     let length = guard::content_length(values(&parts.headers, "content-length"));
     let length = length.map_err(Refusal::Reset)?;
     let expects_continue = expects_continue(&parts.headers)?;
+    if request.upgrade.as_deref() == Some("websocket")
+        && !request.fields.contains(Known::SecWebSocketKey)
+    {
+        // Endpoints that speak HTTP/1.1 want one.
+        request.fields.append(Known::SecWebSocketKey, websocket::key().as_bytes());
+    }
     request.set_authority(&authority(parts)?);
     if request.method == Method::Connect {
-        // There is no path (RFC 9113, section 8.5).
+        // There is a port, but no path (RFC 9113, section 8.5).
+        let has_port =
+            memchr::memrchr(b':', request.authority()) > memchr::memrchr(b']', request.authority());
+        if !has_port {
+            return Err(Refusal::Answer(Reason::Malformed));
+        }
         request.set_target(b"/");
     } else {
         check_scheme(&parts.uri)?;
@@ -96,10 +109,8 @@ fn append(fields: &mut Fields, headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn cookie<'a>(
-    mut crumbs: impl Iterator<Item = &'a http::HeaderValue>,
-) -> Result<Cow<'a, [u8]>, Refusal> {
-    let mut whole = Cow::Borrowed(crumbs.next().map_or(&b""[..], |it| it.as_bytes()));
+fn cookie<'a>(mut crumbs: impl Iterator<Item = &'a HeaderValue>) -> Result<Cow<'a, [u8]>, Refusal> {
+    let mut whole = Cow::Borrowed(crumbs.next().map_or(&b""[..], HeaderValue::as_bytes));
     for crumb in crumbs {
         let whole = whole.to_mut();
         whole.extend_from_slice(b"; ");
@@ -150,5 +161,5 @@ fn expects_continue(headers: &HeaderMap) -> Result<bool, Refusal> {
 }
 
 fn values<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
-    headers.get_all(name).iter().map(|it| it.as_bytes())
+    headers.get_all(name).iter().map(HeaderValue::as_bytes)
 }

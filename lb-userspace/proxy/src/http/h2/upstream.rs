@@ -6,7 +6,9 @@ use super::{
     map,
     outgoing::Outgoing,
 };
-use crate::http::{Body, Informational, Known, Method, Reason, Request, Response, guard};
+use crate::http::{
+    Body, Informational, Known, Method, Reason, Request, Response, guard, websocket,
+};
 use bytes::Bytes;
 use h2::{
     RecvStream, SendStream,
@@ -124,13 +126,19 @@ fn accept(
     if !(200..600).contains(&status) {
         return None;
     }
-    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter().map(|it| it.as_bytes());
+    let mut lengths =
+        head.headers.get_all(header::CONTENT_LENGTH).iter().map(HeaderValue::as_bytes);
     let length = guard::content_length(&mut lengths).ok()?;
     let is_head = request.method == Method::Head;
     let has_body = !is_head && !matches!(status, 204 | 304);
     let is_upgraded = is_open && request.upgrade.is_some();
     let mut answer = Response::new(if is_upgraded { 101 } else { status });
     answer.fields = map::response(&head.headers)?;
+    if is_upgraded && let Some(key) = request.field(Known::SecWebSocketKey) {
+        // The client wants to see that its key was read.
+        let accept = websocket::accept(key);
+        answer.fields.set(Known::SecWebSocketAccept, accept.as_bytes());
+    }
     answer.length_told = length.filter(|_| is_head || status == 304);
     if has_body && !stream.is_end_stream() {
         let length = length.filter(|_| !is_open);
