@@ -15,6 +15,7 @@ use crate::{
 };
 use lb_model::HttpOptions;
 use lb_proxy::{drain::drain, io::Io};
+use proptest::prelude::*;
 use std::{rc::Rc, time::Duration};
 use tokio::{io::DuplexStream, task::JoinHandle};
 
@@ -256,4 +257,43 @@ fn a_client_that_does_not_read_is_not_waited_for() {
         }
         attacked.is_over().await;
     });
+}
+
+/// Any frame: the kinds there are and one more, few streams, so that frames meet.
+fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+    let payload = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..32),
+        Just(request("/never")),
+        Just(request("/read")),
+        Just(request("/")),
+        any::<u32>().prop_map(|it| it.to_be_bytes().to_vec()),
+    ];
+    let parts = (0_u8..12, any::<u8>(), 0_u32..12, payload);
+    parts.prop_map(|(kind, flags, stream, payload)| frame(kind, flags, stream, &payload))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_comes_the_server_ends_in_order(
+        frames in prop::collection::vec(any_frame(), 0..40)
+    ) {
+        test(async move {
+            let mut attacked = attacked().await;
+            assert!(attacked.probe.handshake().await);
+            for frame in frames {
+                attacked.probe.send(&frame).await;
+            }
+            drop(attacked.probe);
+            settle().await;
+            // No panic, no task left behind, nobody harmed.
+            attacked.server.await.unwrap();
+            let seen = attacked.site.seen.borrow();
+            let never = seen.iter().filter(|it| it.contains("/never")).count();
+            assert_eq!(attacked.site.dropped.get() as usize, never);
+            drop(seen);
+            assert_eq!(attacked.other.get("/other").await.status, 200);
+        });
+    }
 }

@@ -23,12 +23,12 @@ use tokio::{sync::mpsc, task::LocalSet};
 
 /// Answers as the path says, and remembers.
 #[derive(Default)]
-pub struct Site {
-    pub seen: RefCell<Vec<String>>,
-    pub dropped: Cell<u32>,
-    pub refused: RefCell<Vec<Reason>>,
-    pub sent: RefCell<Vec<Sent>>,
-    pub errors: RefCell<Vec<BodyError>>,
+pub(crate) struct Site {
+    pub(crate) seen: RefCell<Vec<String>>,
+    pub(crate) dropped: Cell<u32>,
+    pub(crate) refused: RefCell<Vec<Reason>>,
+    pub(crate) sent: RefCell<Vec<Sent>>,
+    pub(crate) errors: RefCell<Vec<BodyError>>,
 }
 
 /// Counts futures that were dropped before they ended.
@@ -88,6 +88,12 @@ impl Service for Site {
                 response.body = body;
                 response
             }
+            "/trailers-only" => {
+                let mut response = Response::new(200);
+                response.fields.append("content-type", b"application/grpc");
+                response.fields.append("grpc-status", b"12");
+                response
+            }
             "/" => Response::new(200).with_text("welcome"),
             "/large" => Response::new(200).with_body("text/plain", vec![b'x'; 1 << 20].into()),
             "/tunnel" => {
@@ -127,19 +133,19 @@ impl BodyStream for Pipe {
     }
 }
 
-pub fn pipe() -> (Body, mpsc::UnboundedSender<Result<Frame, BodyError>>) {
+pub(crate) fn pipe() -> (Body, mpsc::UnboundedSender<Result<Frame, BodyError>>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     (Body::from(Box::new(Pipe(receiver))), sender)
 }
 
-pub struct Pair {
-    pub site: Rc<Site>,
-    pub client: Client,
-    pub drain: DrainStart,
-    pub server: tokio::task::JoinHandle<()>,
+pub(crate) struct Pair {
+    pub(crate) site: Rc<Site>,
+    pub(crate) client: Client,
+    pub(crate) drain: DrainStart,
+    pub(crate) server: tokio::task::JoinHandle<()>,
 }
 
-pub async fn pair(options: HttpOptions) -> Pair {
+pub(crate) async fn pair(options: HttpOptions) -> Pair {
     let (near, far) = tokio::io::duplex(64 * 1_024);
     let site = Rc::new(Site::default());
     let (start, drained) = drain();
@@ -148,7 +154,7 @@ pub async fn pair(options: HttpOptions) -> Pair {
     Pair { site, client, drain: start, server }
 }
 
-pub async fn serve<S: Service + 'static>(
+pub(crate) async fn serve<S: Service + 'static>(
     io: Io,
     site: Rc<S>,
     options: HttpOptions,
@@ -159,7 +165,7 @@ pub async fn serve<S: Service + 'static>(
     h2::serve(io, Rc::new(connection), site, Arc::new(options), drained).await;
 }
 
-pub fn test(run: impl Future<Output = ()>) {
+pub(crate) fn test(run: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -169,16 +175,16 @@ pub fn test(run: impl Future<Output = ()>) {
 }
 
 impl Pair {
-    pub async fn ask(&self, request: &mut Request) -> Response {
+    pub(crate) async fn ask(&self, request: &mut Request) -> Response {
         self.client.exchange(request, &Informational::none()).await.unwrap()
     }
 
-    pub async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.ask(&mut Request::new(Method::Get, "shop.example", path)).await
     }
 }
 
-pub async fn read(body: &mut Body) -> Result<(Vec<u8>, Option<Box<Fields>>), BodyError> {
+pub(crate) async fn read(body: &mut Body) -> Result<(Vec<u8>, Option<Box<Fields>>), BodyError> {
     let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
         match frame? {
@@ -190,6 +196,6 @@ pub async fn read(body: &mut Body) -> Result<(Vec<u8>, Option<Box<Fields>>), Bod
 }
 
 /// Lets every other task run until nothing is left to do.
-pub async fn settle() {
+pub(crate) async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }

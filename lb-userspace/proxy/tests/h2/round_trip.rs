@@ -72,6 +72,20 @@ fn bodies_and_trailers_stream_both_ways_at_once() {
 }
 
 #[test]
+fn a_response_of_trailers_only_stays_one() {
+    test(async {
+        let pair = pair(HttpOptions::default()).await;
+        let mut request = Request::new(Method::Post, "a", "/trailers-only");
+        request.fields.append("content-type", b"application/grpc+proto");
+        request.body = Body::from(Bytes::from_static(b"\0\0\0\0\0"));
+        let response = pair.ask(&mut request).await;
+        assert!(response.body.is_empty());
+        assert_eq!(response.length_told, None);
+        assert_eq!(response.fields.first("grpc-status"), Some(&b"12"[..]));
+    });
+}
+
+#[test]
 fn large_bodies_pass_with_windows_smaller_than_they_are() {
     test(async {
         let pair = pair(HttpOptions::default()).await;

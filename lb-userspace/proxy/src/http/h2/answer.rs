@@ -143,6 +143,8 @@ async fn write<S: Service>(
     let length = match response.status {
         204 => None,
         _ if is_tunnel => None,
+        // END_STREAM says as much, and gRPC's responses of trailers only have no length.
+        _ if has_body && ends => None,
         _ if has_body => body.length(),
         _ => response.length_told.or_else(|| body.length().filter(|it| *it > 0)),
     };

@@ -121,3 +121,58 @@ impl AsyncWrite for Metered {
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::h2::frame::{DATA, HEADERS, SETTINGS};
+    use proptest::prelude::*;
+
+    fn metered() -> Metered {
+        let (near, _) = tokio::io::duplex(1);
+        Metered::server(Io::Memory(near), Rc::new(Meter::of_server()))
+    }
+
+    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let [_, a, b, c] = (payload.len() as u32).to_be_bytes();
+        [&[a, b, c, kind, flags, 0, 0, 0, 1][..], payload].concat()
+    }
+
+    proptest! {
+        #[test]
+        fn frames_are_counted_however_they_are_cut(
+            sizes in prop::collection::vec(0_usize..200, 1..20),
+            cuts in prop::collection::vec(1_usize..40, 1..80),
+        ) {
+            let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+            bytes.extend(frame(SETTINGS, 0, &[0; 6]));
+            for size in &sizes {
+                bytes.extend(frame(DATA, 0, &vec![0; *size]));
+            }
+            let mut metered = metered();
+            let (mut rest, mut cuts) = (&bytes[..], cuts.iter().cycle());
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
+                prop_assert_eq!(metered.count(piece), piece.len());
+                rest = after;
+            }
+            prop_assert_eq!(metered.meter.frame_count(), sizes.len() as u64 + 1);
+        }
+    }
+
+    #[test]
+    fn nothing_behind_a_bad_frame_gets_through() {
+        let mut metered = metered();
+        let good = [&[0; 24][..], &frame(SETTINGS, 0, &[])].concat();
+        let bad = frame(SETTINGS, 0, &[0; 5]);
+        assert_eq!(metered.count(&[&good[..], &bad, &frame(DATA, 0, &[])].concat()), good.len());
+        assert!(metered.meter.is_exceeded());
+    }
+
+    #[test]
+    fn the_first_frame_is_settings() {
+        let mut metered = metered();
+        assert_eq!(metered.count(&[&[0; 24][..], &frame(HEADERS, 4, &[])].concat()), 24);
+        assert!(metered.meter.is_exceeded());
+    }
+}

@@ -47,7 +47,10 @@ pub async fn serve<S: Service + 'static>(
         service.refused(&connection, Refused::HeaderTimeout);
         return;
     };
-    let Ok(mut library) = handshake else { return };
+    let mut library = match handshake {
+        Ok(library) => library,
+        Err(error) => return refused(&*service, &connection, &error),
+    };
     let streams = Streams::new();
     let shared = Rc::new(Shared { connection, service, options, meter, streams });
     let mut clock = Clock::new(library.ping_pong());
@@ -73,9 +76,13 @@ pub async fn serve<S: Service + 'static>(
                     }
                 }
                 // The library has closed it.
-                Some(Err(_)) | None => return,
+                Some(Err(error)) => {
+                    return refused(&*shared.service, &shared.connection, &error);
+                }
+                None => return,
             },
             reason = poll_fn(|context| shared.meter.poll_exceeded(context)) => {
+                shared.service.refused(&shared.connection, Refused::Malformed);
                 return close(library, reason).await;
             }
             event = poll_fn(|context| clock.poll_event(context, &shared, is_closing)) => match event {
@@ -109,6 +116,13 @@ fn builder(options: &HttpOptions) -> h2::server::Builder {
         .reset_stream_duration(limits::RESET_REMEMBERED)
         .enable_connect_protocol();
     builder
+}
+
+/// Tells that a client broke the rules, if it did.
+fn refused(service: &impl Service, connection: &Rc<Connection>, error: &h2::Error) {
+    if error.is_library() && !error.is_io() {
+        service.refused(connection, Refused::Malformed);
+    }
 }
 
 fn begin<S: Service + 'static>(

@@ -154,7 +154,7 @@ fn head(request: &Request) -> Option<http::Request<()>> {
     let mut parts = uri::Parts::default();
     parts.authority = Some(uri::Authority::try_from(request.authority()).ok()?);
     if !is_connect {
-        // The scheme of the connection to the endpoint is nobody's business but ours.
+        // The client's, whatever is spoken to the endpoint.
         parts.scheme = Some(match request.scheme {
             crate::http::Scheme::Http => uri::Scheme::HTTP,
             crate::http::Scheme::Https => uri::Scheme::HTTPS,
