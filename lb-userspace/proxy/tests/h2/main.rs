@@ -9,6 +9,7 @@
 
 mod attack;
 mod conformance;
+mod endpoint;
 mod harness;
 #[expect(unreachable_pub, reason = "it is a module of a library, too")]
 #[path = "../../../../tests/src/http2/mod.rs"]

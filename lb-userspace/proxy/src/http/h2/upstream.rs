@@ -15,9 +15,12 @@ use h2::{
     client::{ResponseFuture, SendRequest},
     ext::Protocol,
 };
-use http::{HeaderMap, HeaderValue, Uri, header, uri};
-use std::{cell::Cell, future::poll_fn, rc::Rc, task::Poll};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri};
+use std::{cell::Cell, future::poll_fn, pin::Pin, rc::Rc, task::Poll};
 use tokio::task::JoinHandle;
+
+/// Informational responses before the final one that an endpoint may send.
+const EARLY_MAX: u32 = 100;
 
 /// Why there is no response.
 pub(super) enum Failed {
@@ -103,15 +106,20 @@ async fn answered(
     response: &mut ResponseFuture,
     early: &Informational,
 ) -> Result<http::Response<RecvStream>, Failed> {
-    let result = poll_fn(|context| {
+    let mut early_count = 0;
+    poll_fn(|context| {
         while let Poll::Ready(Some(Ok(information))) = response.poll_informational(context) {
+            early_count += 1;
+            // 101 has no meaning here (RFC 9113, section 8.6).
+            if information.status() == StatusCode::SWITCHING_PROTOCOLS || early_count > EARLY_MAX {
+                return Poll::Ready(Err(Failed::Invalid(Reason::UpstreamMalformed)));
+            }
             let fields = map::response(information.headers()).unwrap_or_default();
             early.send(information.status().as_u16(), &fields);
         }
-        std::pin::Pin::new(&mut *response).poll(context)
+        Pin::new(&mut *response).poll(context).map_err(Failed::Library)
     })
-    .await;
-    result.map_err(Failed::Library)
+    .await
 }
 
 /// The response as the proxy knows it; `None` if it is none (RFC 9113, section 8.1.1).
