@@ -56,8 +56,10 @@ fn frame_kinds() -> Vec<Case> {
     let before_get = |it: Vec<u8>| vec![it, get()];
     let padded = |bytes: &[u8]| [&[5][..], bytes, &[0; 5]].concat();
     let with_priority = [dependency(0, 255), block(&GET)].concat();
-    let (first, rest) = (block(&GET)[..5].to_vec(), block(&GET)[5..].to_vec());
-    let split = frame(HEADERS, END_STREAM, 1, &first);
+    let whole = block(&GET);
+    let (first, rest) = whole.split_at(5);
+    let (second, third) = rest.split_at(5);
+    let split = frame(HEADERS, END_STREAM, 1, first);
     let all_settings: Vec<_> =
         [4_096, 1, 100, 65_535, 16_384, 100].into_iter().zip(1..).map(|(it, n)| (n, it)).collect();
     let answered = |section, name, said: &[Vec<u8>]| case(section, name, said, Expected::Headers);
@@ -104,12 +106,12 @@ fn frame_kinds() -> Vec<Case> {
         answered(
             "generic/3.10",
             "CONTINUATION",
-            &[split.clone(), continuation(END_HEADERS, 1, &rest)],
+            &[split.clone(), continuation(END_HEADERS, 1, rest)],
         ),
         answered(
             "generic/3.10",
             "CONTINUATION frames",
-            &[split, continuation(0, 1, &rest[..5]), continuation(END_HEADERS, 1, &rest[5..])],
+            &[split, continuation(0, 1, second), continuation(END_HEADERS, 1, third)],
         ),
     ]
 }
