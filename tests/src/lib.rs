@@ -11,6 +11,7 @@ pub mod capture;
 pub mod client;
 pub mod demo;
 pub mod http;
+pub mod http2;
 pub mod lab;
 pub mod lbd;
 #[expect(

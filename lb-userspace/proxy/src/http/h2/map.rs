@@ -1,0 +1,79 @@
+//! Fields to the library's map and back.
+
+use crate::http::{Fields, Known, guard};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Adds `fields` to a map, but for those that are meant for one connection or that frame a
+/// message: whoever writes the message writes them anew.
+pub(super) fn extend(map: &mut HeaderMap, fields: &Fields) {
+    for (name, value) in fields.iter() {
+        if is_framing(name.known()) {
+            continue;
+        }
+        // Both are valid already, except where a filter was given nonsense.
+        let name = HeaderName::from_bytes(name.text());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
+            map.append(name, value);
+        }
+    }
+}
+
+/// A map of `fields`, for trailers and informational responses.
+pub(super) fn of(fields: &Fields) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(fields.len());
+    extend(&mut map, fields);
+    map
+}
+
+/// Trailer fields that may be passed on.
+pub(super) fn trailers(map: &HeaderMap) -> Fields {
+    let mut fields = Fields::new();
+    for (name, value) in map {
+        let (name, value) = (name.as_str().into(), value.as_bytes());
+        if guard::is_trailer(name) && guard::field_value(value).is_ok() {
+            fields.append(name, value);
+        }
+    }
+    fields
+}
+
+/// Fields of a response, without those that frame it; `None` if they break the rules.
+pub(super) fn response(map: &HeaderMap) -> Option<Fields> {
+    let mut fields = Fields::over(Vec::with_capacity(bytes(map)));
+    for (name, value) in map {
+        let (name, value) = (crate::http::FieldName::from(name.as_str()), value.as_bytes());
+        guard::field_value(value).ok()?;
+        if !is_framing(name.known()) {
+            fields.append(name, value);
+        }
+    }
+    Some(fields)
+}
+
+/// Whether a message is gRPC's.
+pub(super) fn is_grpc(fields: &Fields) -> bool {
+    fields.first(Known::ContentType).is_some_and(|it| it.starts_with(b"application/grpc"))
+}
+
+/// Bytes of all names and values.
+pub(super) fn bytes(map: &HeaderMap) -> usize {
+    map.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
+/// Fields that HTTP/2 does not know (RFC 9113, section 8.2.2), and the two that say in another
+/// way what its framing says.
+pub(super) const fn is_framing(known: Known) -> bool {
+    matches!(
+        known,
+        Known::Connection
+            | Known::ContentLength
+            | Known::Expect
+            | Known::Host
+            | Known::Http2Settings
+            | Known::KeepAlive
+            | Known::ProxyConnection
+            | Known::Te
+            | Known::TransferEncoding
+            | Known::Upgrade
+    )
+}
