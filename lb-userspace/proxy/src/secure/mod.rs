@@ -18,6 +18,7 @@ mod tests;
 mod verify;
 
 pub use accept::Secured;
+pub(crate) use accept::refuse;
 pub use certificate::{CertificateReport, Certificates};
 pub use endpoint::{ClientTls, ClientTlsError};
 pub use error::SecureError;
