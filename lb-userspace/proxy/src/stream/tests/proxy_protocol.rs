@@ -156,8 +156,12 @@ proptest! {
 
     #[test]
     fn no_bytes_break_the_reader(bytes: Vec<u8>, command: u8, family: u8) {
-        drop(parse(&bytes));
-        drop(parse(&binary(command, family, &bytes)));
-        drop(parse(&[b"PROXY ", &bytes[..], b"\r\n"].concat()));
+        let framed = [b"PROXY ", &bytes[..], b"\r\n"].concat();
+        for bytes in [bytes.clone(), binary(command, family, &bytes), framed] {
+            if let Ok(Some((length, _))) = parse(&bytes) {
+                prop_assert!(length <= bytes.len());
+                prop_assert_eq!(parse(&bytes[..length - 1]), Ok(None));
+            }
+        }
     }
 }

@@ -122,34 +122,36 @@ async fn with_too_many_sessions_the_one_idle_for_the_longest_goes() {
     }
 }
 
-#[tokio::test]
-async fn an_idle_session_ends_and_a_refused_one_goes_elsewhere() {
+#[tokio::test(start_paused = true)]
+async fn a_session_ends_when_it_was_idle_for_long_enough() {
     let (endpoint, run) = echo("").await;
-    let dead = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let short = Duration::from_millis(1);
     let pick = Fixed::new(&[endpoint], None);
-    let idle = async |address: SocketAddr, listener: &UdpListener| {
+    let clients = async |address: SocketAddr, listener: &UdpListener| {
         let client = client(address).await;
-        // Each question after a pause begins a session.
-        while listener.statistics().sessions < 3 {
-            ask(&client, b"x").await;
+        for (pause_s, sessions) in [(11, 1), (11, 2), (6, 3), (6, 3), (6, 3), (11, 3), (1, 4)] {
+            client.send(b"x").await.unwrap();
+            tokio::time::sleep(Duration::from_secs(pause_s)).await;
+            assert_eq!(listener.statistics().sessions, sessions);
+        }
+    };
+    let serving = while_serving("127.0.0.1:0", 2, Duration::from_secs(10), &pick, clients);
+    tokio::select! {
+        _ = serving => {}
+        () = run => unreachable!(),
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_is_told_of_and_asked_no_more() {
+    let dead = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let pick = Fixed::new(&[dead], None);
+    let clients = async |address: SocketAddr, listener: &UdpListener| {
+        let client = client(address).await;
+        while listener.statistics().sessions < 2 {
+            client.send(b"x").await.unwrap();
             tokio::task::yield_now().await;
         }
     };
-    let refused = async {
-        let pick = Fixed::new(&[dead], None);
-        let clients = async |address: SocketAddr, listener: &UdpListener| {
-            let client = client(address).await;
-            while listener.statistics().sessions < 2 {
-                client.send(b"x").await.unwrap();
-                tokio::task::yield_now().await;
-            }
-        };
-        while_serving("127.0.0.1:0", 2, LONG, &pick, clients).await;
-        assert_eq!(pick.told.borrow().first(), Some(&(dead, false)));
-    };
-    tokio::select! {
-        _ = async { tokio::join!(while_serving("127.0.0.1:0", 2, short, &pick, idle), refused) } => {}
-        () = run => unreachable!(),
-    }
+    while_serving("127.0.0.1:0", 2, LONG, &pick, clients).await;
+    assert_eq!(pick.told.borrow().first(), Some(&(dead, false)));
 }

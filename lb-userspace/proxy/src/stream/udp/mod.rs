@@ -95,7 +95,9 @@ impl UdpListener {
                         let (arrived, bytes) = arrived?;
                         running.extend(self.take(&mut table, &route, arrived, bytes));
                     }
-                    Some(ended) = running.next(), if !running.is_empty() => table.remove(ended),
+                    Some((key, number)) = running.next(), if !running.is_empty() => {
+                        table.remove(&key, number);
+                    }
                 }
             }
         };
@@ -105,14 +107,15 @@ impl UdpListener {
         }
     }
 
-    /// Sends a datagram on. A session that begins with it is to be run: it resolves to its number.
+    /// Sends a datagram on. A session that begins with it is to be run: it resolves to what the
+    /// table knows it by.
     fn take<P: Pick, R: Fn(SocketAddr) -> Option<UdpRoute<P>>>(
         &self,
         table: &mut Table<Session<P::Lease>>,
         route: &R,
         arrived: Arrived,
         bytes: &[u8],
-    ) -> Option<impl Future<Output = u64> + use<P, R>> {
+    ) -> Option<impl Future<Output = (Arrived, u64)> + use<P, R>> {
         let (session, begun) = match table.find(&arrived) {
             Some(session) => (session, None),
             None => {
@@ -130,7 +133,7 @@ impl UdpListener {
         }
         begun.map(|(session, number)| async move {
             session.run().await;
-            number
+            (arrived, number)
         })
     }
 

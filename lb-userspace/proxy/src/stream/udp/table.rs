@@ -2,7 +2,7 @@
 
 use super::socket::Arrived;
 use foldhash::HashMap;
-use std::{collections::VecDeque, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc};
 use tokio::time::Instant;
 
 /// What is known of when a session was used.
@@ -13,73 +13,61 @@ pub(super) trait Used {
 
 /// Sessions, at most so many.
 pub(super) struct Table<S> {
-    sessions: HashMap<Arrived, (u64, Rc<S>)>,
-    keys: HashMap<u64, Arrived>,
-    /// Numbers of sessions with the time that they were used at when they were put here. A session
-    /// that was used since goes to the end when its turn comes, so that each datagram costs
-    /// nothing.
-    turns: VecDeque<(Instant, u64)>,
+    sessions: HashMap<Arrived, Entry<S>>,
+    /// Sessions by the time that they were used at when they were put here. One that was used since
+    /// gets its new place when its turn comes, so that a datagram costs nothing.
+    turns: BTreeMap<(Instant, u64), Arrived>,
     next: u64,
     sessions_max: usize,
 }
 
+struct Entry<S> {
+    session: Rc<S>,
+    turn: (Instant, u64),
+}
+
 impl<S: Used> Table<S> {
     pub(super) fn new(sessions_max: usize) -> Self {
-        Self {
-            sessions: HashMap::default(),
-            keys: HashMap::default(),
-            turns: VecDeque::new(),
-            next: 0,
-            sessions_max,
-        }
+        Self { sessions: HashMap::default(), turns: BTreeMap::new(), next: 0, sessions_max }
     }
 
     pub(super) fn find(&self, key: &Arrived) -> Option<Rc<S>> {
-        self.sessions.get(key).map(|(_, session)| Rc::clone(session))
+        self.sessions.get(key).map(|entry| Rc::clone(&entry.session))
     }
 
     /// Adds a session: its number, and the one that had to go.
     pub(super) fn insert(&mut self, key: Arrived, session: Rc<S>) -> (u64, Option<Rc<S>>) {
         let full = self.sessions.len() >= self.sessions_max;
         let evicted = if full { self.evict() } else { None };
-        if self.turns.len() >= self.sessions_max.saturating_mul(2) {
-            self.turns.retain(|(_, number)| self.keys.contains_key(number));
-        }
         let number = self.next;
         self.next += 1;
-        self.turns.push_back((session.last(), number));
-        self.keys.insert(number, key);
-        self.sessions.insert(key, (number, session));
+        let turn = (session.last(), number);
+        self.turns.insert(turn, key);
+        self.sessions.insert(key, Entry { session, turn });
         (number, evicted)
     }
 
-    /// Forgets a session that is over.
-    pub(super) fn remove(&mut self, number: u64) {
-        if let Some(key) = self.keys.remove(&number) {
-            self.sessions.remove(&key);
+    /// Forgets a session that is over, unless another has taken its place.
+    pub(super) fn remove(&mut self, key: &Arrived, number: u64) {
+        if let Some(entry) = self.sessions.get(key).filter(|entry| entry.turn.1 == number) {
+            self.turns.remove(&entry.turn);
+            self.sessions.remove(key);
         }
     }
 
-    /// Takes out a session that was not used since its last turn: the one that had the longest
-    /// time to be.
+    /// Takes out the session that was not used for the longest time.
     fn evict(&mut self) -> Option<Rc<S>> {
-        // One round is enough: whatever was used since its turn has its new time afterwards.
-        for _ in 0..=self.turns.len() {
-            let (turn, number) = self.turns.pop_front()?;
-            let Some(key) = self.keys.get(&number) else {
-                continue;
-            };
-            let (_, session) = self.sessions.get(key)?;
-            let last = session.last();
-            if last > turn {
-                self.turns.push_back((last, number));
-                continue;
+        // Each is moved at most once, so this ends.
+        loop {
+            let ((turn, number), key) = self.turns.pop_first()?;
+            let entry = self.sessions.get_mut(&key)?;
+            let last = entry.session.last();
+            if last <= turn {
+                return self.sessions.remove(&key).map(|entry| entry.session);
             }
-            let evicted = Rc::clone(session);
-            self.remove(number);
-            return Some(evicted);
+            entry.turn = (last, number);
+            self.turns.insert(entry.turn, key);
         }
-        None
     }
 }
 
@@ -97,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_was_not_used_goes_and_the_queue_stays_small() {
+    fn the_one_that_was_not_used_for_the_longest_time_goes() {
         let now = Instant::now();
         let at = |seconds| now + Duration::from_secs(seconds);
         let key = |port| Arrived {
@@ -111,16 +99,15 @@ mod tests {
             assert!(evicted.is_none());
         }
         sessions[0].0.set(at(9));
+        sessions[1].0.set(at(8));
+        sessions[2].0.set(at(10));
         let (number, evicted) = table.insert(key(3), Rc::clone(&sessions[3]));
         assert!(Rc::ptr_eq(&evicted.unwrap(), &sessions[1]));
         assert!(table.find(&key(0)).is_some() && table.find(&key(1)).is_none());
-        table.remove(number);
+        table.remove(&key(3), number + 1);
+        assert!(table.find(&key(3)).is_some());
+        table.remove(&key(3), number);
         assert!(table.find(&key(3)).is_none());
-        for _ in 0..100 {
-            let (number, evicted) = table.insert(key(3), Rc::clone(&sessions[3]));
-            assert!(evicted.is_none());
-            table.remove(number);
-        }
-        assert!(table.turns.len() <= 6);
+        assert_eq!((table.sessions.len(), table.turns.len()), (2, 2));
     }
 }
