@@ -2,6 +2,7 @@
 
 use super::{
     certificate::fingerprint,
+    client_auth::ClientVerification,
     error::SecureError,
     hosts::normal,
     policy::{suite_name, version_name},
@@ -121,5 +122,5 @@ fn client_certificate(ready: &Ready, connection: &ServerConnection) -> Option<Cl
 }
 
 fn takes_invalid(ready: &Ready) -> bool {
-    ready.clients.as_ref().is_some_and(super::client_auth::ClientVerification::takes_invalid)
+    ready.clients.as_ref().is_some_and(ClientVerification::takes_invalid)
 }

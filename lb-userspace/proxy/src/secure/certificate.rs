@@ -10,7 +10,7 @@ use rustls::{Error, InconsistentKeys, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 use x509_parser::{
     certificate::X509Certificate, oid_registry, prelude::FromDer as _, public_key::PublicKey,
 };
@@ -177,8 +177,8 @@ impl Leaf {
 pub(super) fn fingerprint(der: &[u8]) -> Box<str> {
     let mut text = String::with_capacity(64);
     for byte in Sha256::digest(der) {
-        // Writing into a `String` cannot fail.
-        let _: std::fmt::Result = write!(text, "{byte:02x}");
+        let halves = [byte >> 4, byte & 15].map(u32::from);
+        text.extend(halves.iter().filter_map(|half| char::from_digit(*half, 16)));
     }
     text.into()
 }

@@ -149,7 +149,7 @@ fn read_hello(mut body: Bytes<'_>) -> Option<Hello> {
             EXTENSION_SERVER_NAME if has_name => return None,
             EXTENSION_SERVER_NAME => {
                 has_name = true;
-                hello.server_name = read_server_name(content)?;
+                read_server_name(content, &mut hello.server_name)?;
             }
             EXTENSION_ALPN => hello.alpn = read_alpn(content)?,
             _ => {}
@@ -159,7 +159,7 @@ fn read_hello(mut body: Bytes<'_>) -> Option<Hello> {
 }
 
 /// The first host name; a list without one says nothing. Not a name: malformed.
-fn read_server_name(mut content: Bytes<'_>) -> Option<Option<Box<str>>> {
+fn read_server_name(mut content: Bytes<'_>, found: &mut Option<Box<str>>) -> Option<()> {
     let mut names = content.vector16()?;
     while !names.0.is_empty() {
         let kind = names.u8()?;
@@ -168,10 +168,11 @@ fn read_server_name(mut content: Bytes<'_>) -> Option<Option<Box<str>>> {
             let is_name_byte = |byte: &u8| byte.is_ascii_graphic() && *byte != b'/';
             let is_name = !name.0.is_empty() && name.0.iter().all(is_name_byte);
             let name = str::from_utf8(name.0).ok().filter(|_| is_name)?;
-            return Some(Some(normal(name).into()));
+            *found = Some(normal(name).into());
+            break;
         }
     }
-    Some(None)
+    Some(())
 }
 
 fn read_alpn(mut content: Bytes<'_>) -> Option<SmallVec<[Box<[u8]>; 2]>> {
@@ -190,7 +191,7 @@ fn read_alpn(mut content: Bytes<'_>) -> Option<SmallVec<[Box<[u8]>; 2]>> {
 #[derive(Clone, Copy)]
 struct Bytes<'a>(&'a [u8]);
 
-impl<'a> Bytes<'a> {
+impl Bytes<'_> {
     fn take(&mut self, count: usize) -> Option<Self> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;

@@ -143,14 +143,12 @@ impl Terminator {
             }
         }
         let before = before.filter(|it| it.is_alike(listener));
-        let ready = match before.filter(|it| it.shows(&loaded)).and_then(|it| it.ready.clone()) {
-            Some(ready) => Some(ready),
-            None => {
-                let sessions = before.and_then(|it| it.ready.as_ref()).map(|it| &it.sessions);
-                let ready = Ready::new(listener, &loaded, sessions);
-                ready.map_err(|why| problems.push(why)).ok()
-            }
-        };
+        let same = before.filter(|it| it.shows(&loaded)).and_then(|it| it.ready.clone());
+        let ready = same.or_else(|| {
+            let sessions = before.and_then(|it| it.ready.as_ref()).map(|it| &it.sessions);
+            let ready = Ready::new(listener, &loaded, sessions);
+            ready.map_err(|why| problems.push(why)).ok()
+        });
         Self {
             name: Arc::clone(&listener.name),
             tls: listener.tls.clone(),
@@ -191,8 +189,9 @@ impl Ready {
             return Err("no certificate can be used".to_owned());
         }
         let clients = tls.client.as_ref().map(ClientVerification::new).transpose()?;
-        let verifier =
-            clients.as_ref().map_or_else(|| Arc::new(NoClientAuth) as _, |it| it.verifier());
+        let verifier = clients
+            .as_ref()
+            .map_or_else(|| Arc::new(NoClientAuth) as _, ClientVerification::verifier);
         let mut config = ServerConfig::builder_with_provider(provider_for(tls)?)
             .with_protocol_versions(&versions(tls))
             .map_err(|error| format!("versions and cipher suites: {error}"))?

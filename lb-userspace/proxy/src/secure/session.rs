@@ -38,11 +38,11 @@ impl Sessions {
     /// Sessions that live for `resumption`.
     pub(super) fn new(resumption: Duration, early_data: bool) -> Result<Self, Error> {
         // A key makes tickets for half of the time and opens them for the other half.
-        let half_s = resumption.min(RESUMPTION_MAX).as_secs() / 2;
-        Ok(match u32::try_from(half_s) {
-            Ok(0) | Err(_) => Self::Never,
-            Ok(_) if early_data => Self::Memory(Arc::new(Memory::new(2 * half_s as i64))),
-            Ok(half_s) => Self::Tickets(Arc::new(TicketRotator::new(half_s, ticket_key)?)),
+        let half_s = resumption.min(RESUMPTION_MAX).as_secs() as u32 / 2;
+        Ok(match half_s {
+            0 => Self::Never,
+            _ if early_data => Self::Memory(Arc::new(Memory::new(2 * i64::from(half_s)))),
+            _ => Self::Tickets(Arc::new(TicketRotator::new(half_s, ticket_key)?)),
         })
     }
 

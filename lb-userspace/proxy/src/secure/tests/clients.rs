@@ -20,7 +20,7 @@ async fn outcome(mode: ClientAuthMode, shows: Option<bool>) -> Became {
     let (ours, foreign) = (Authority::new(), Authority::new());
     let all = certificates(&[("a", ours.certificate(&["a.example"]))]);
     let mut tls = tls(&["a"]);
-    tls.client = client_auth(&ours, mode);
+    tls.client = Some(client_auth(&ours, mode));
     let server = server(&[("*", tls)], &all, None);
     let shown = shows.map(|is_ours| if is_ours { &ours } else { &foreign });
     let shown = shown.map(|it| it.certificate(&["client.example"]));
@@ -75,7 +75,7 @@ async fn a_resumed_session_is_as_valid_as_its_certificate() {
     let (ours, foreign) = (Authority::new(), Authority::new());
     let all = certificates(&[("a", ours.certificate(&["a.example"]))]);
     let mut tls = tls(&["a"]);
-    tls.client = client_auth(&ours, InsecureFallback);
+    tls.client = Some(client_auth(&ours, InsecureFallback));
     let server = server(&[("*", tls)], &all, None);
     for (authority, is_valid) in [(&ours, true), (&foreign, false)] {
         let shown = authority.certificate(&["client.example"]);

@@ -121,7 +121,7 @@ async fn an_endpoint_that_asks_is_shown_the_certificate() {
         ("proxy", ours.certificate(&["proxy.example"])),
     ]);
     let mut asks = tls(&["a"]);
-    asks.client = client_auth(&ours, ClientAuthMode::Required);
+    asks.client = Some(client_auth(&ours, ClientAuthMode::Required));
     let server = server(&[("*", asks)], &all, None);
     let shows = UpstreamTls { certificate: Some("proxy".to_owned()), ..upstream(&ours) };
     let client = ClientTls::compile(&shows, UpstreamProtocol::Auto, &all, None).unwrap();

@@ -101,8 +101,8 @@ pub(super) fn tls(certificates: &[&str]) -> ListenerTls {
     }
 }
 
-pub(super) fn client_auth(authority: &Authority, mode: ClientAuthMode) -> Option<ClientAuth> {
-    Some(ClientAuth { authorities: authority.pem.clone().into_bytes(), mode })
+pub(super) fn client_auth(authority: &Authority, mode: ClientAuthMode) -> ClientAuth {
+    ClientAuth { authorities: authority.pem.clone().into_bytes(), mode }
 }
 
 /// Listeners by host, named as their hosts.

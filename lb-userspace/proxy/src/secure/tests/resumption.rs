@@ -47,7 +47,7 @@ async fn a_session_does_not_outlive_the_policy_that_it_was_made_under() {
     let open = server(&[("*", tls(&["a"]))], &all, None);
     assert!(!is_resumed(&open, &client).await);
     let mut strict = tls(&["a"]);
-    strict.client = client_auth(&authority, ClientAuthMode::Required);
+    strict.client = Some(client_auth(&authority, ClientAuthMode::Required));
     let closed = server(&[("*", strict)], &all, Some(&open));
     let refused = visit(&closed, &client).await.err();
     assert_eq!(refused, Some(SecureError::ClientCertificateMissing));

@@ -145,11 +145,10 @@ fn parse_v2(bytes: &[u8]) -> Result<Option<(usize, Header)>, ProxyProtocolError>
         return Ok(None);
     };
     let header = match (command, family) {
-        (V2_LOCAL, _) => None,
         (V2_PROXY, V2_TCP4 | V2_UDP4) => Some(sides::<4, 12>(rest)?),
         (V2_PROXY, V2_TCP6 | V2_UDP6) => Some(sides::<16, 36>(rest)?),
-        // Unspecified, or sockets of the file system.
-        (V2_PROXY, 0x00 | 0x31 | 0x32) => None,
+        // The sender's own; of no family, or sockets of the file system.
+        (V2_LOCAL, _) | (V2_PROXY, 0x00 | 0x31 | 0x32) => None,
         _ => return Err(ProxyProtocolError::Malformed),
     };
     Ok(Some((V2_FIXED_BYTES + length, header)))

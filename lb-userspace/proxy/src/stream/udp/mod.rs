@@ -116,15 +116,15 @@ impl UdpListener {
         arrived: Arrived,
         bytes: &[u8],
     ) -> Option<impl Future<Output = (Arrived, u64)> + use<P, R>> {
-        let (session, begun) = match table.find(&arrived) {
-            Some(session) => (session, None),
-            None => {
-                let Some((session, number)) = self.begin(table, route, arrived) else {
-                    self.statistics.add(|all| &mut all.refused);
-                    return None;
-                };
-                (Rc::clone(&session), Some((session, number)))
-            }
+        let mut begun = None;
+        let session = if let Some(session) = table.find(&arrived) {
+            session
+        } else if let Some((session, number)) = self.begin(table, route, arrived) {
+            begun = Some((Rc::clone(&session), number));
+            session
+        } else {
+            self.statistics.add(|all| &mut all.refused);
+            return None;
         };
         if session.send(bytes) {
             self.statistics.add(|all| &mut all.sent);

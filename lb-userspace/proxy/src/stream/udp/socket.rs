@@ -188,3 +188,25 @@ fn address_of(address: &SockaddrStorage) -> Option<SocketAddr> {
     };
     four().or_else(six)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_of_a_steered_address_come_from_it() {
+        let entry = UdpEntry::new(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let client_address = client.local_addr().unwrap();
+        // A free port, for a moment at least, of an address that no socket of a test is bound to.
+        let local = std::net::UdpSocket::bind("127.9.9.9:0").unwrap().local_addr().unwrap();
+        for text in [b"one", b"two"] {
+            let replies = entry.replies(local).unwrap();
+            let to = Arrived { client: client_address, local };
+            replies.send(to, text).unwrap();
+            let mut buffer = [0; 8];
+            assert_eq!(client.recv_from(&mut buffer).await.unwrap(), (3, local));
+        }
+        assert_eq!(entry.steered.borrow().len(), 1);
+    }
+}
