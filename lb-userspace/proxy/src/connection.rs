@@ -30,6 +30,9 @@ pub struct TlsSession {
     pub is_resumed: bool,
     /// The client's certificate, if it showed one.
     pub client_certificate: Option<ClientCertificate>,
+    /// How many bytes of the client's stream, from its begin, came as early data (0-RTT). They are
+    /// given out after the handshake, so they were not played again.
+    pub early_data_bytes: u32,
 }
 
 /// A client's certificate.

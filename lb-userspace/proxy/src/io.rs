@@ -16,7 +16,8 @@ pub enum Io {
     /// In the clear.
     Tcp(Prefixed<TcpStream>),
     /// TLS that a client began.
-    ServerTls(Box<tokio_rustls::server::TlsStream<Prefixed<TcpStream>>>),
+    /// What came as early data is given first.
+    ServerTls(Box<Prefixed<tokio_rustls::server::TlsStream<Prefixed<TcpStream>>>>),
     /// TLS to an endpoint.
     ClientTls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
     /// Memory, for tests of what runs above.
@@ -62,7 +63,7 @@ impl Io {
     pub fn tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(stream) => Some(stream.stream()),
-            Self::ServerTls(stream) => Some(stream.get_ref().0.stream()),
+            Self::ServerTls(stream) => Some(stream.stream().get_ref().0.stream()),
             Self::ClientTls(stream) => Some(stream.get_ref().0),
             Self::Memory(_) => None,
         }

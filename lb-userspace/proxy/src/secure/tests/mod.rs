@@ -1,0 +1,8 @@
+//! Handshakes over loopback.
+
+mod clients;
+mod endpoint;
+mod fixture;
+mod hello;
+mod listener;
+mod resumption;
