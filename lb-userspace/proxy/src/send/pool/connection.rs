@@ -1,0 +1,126 @@
+//! A connection to an endpoint, and a request's use of it.
+
+use super::Pool;
+use crate::{
+    http::{Informational, Request, Response, h1, h2},
+    send::{
+        SendError,
+        endpoint::{Endpoint, State},
+        limits::count_in,
+    },
+};
+use std::{
+    cell::Cell,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+use tokio::time::Instant;
+
+/// A connection that is counted, until it is dropped.
+pub(super) struct Counted(Arc<Endpoint>);
+
+/// An HTTP/2 connection.
+pub(super) struct SharedConnection {
+    pub(super) client: h2::Client,
+    pub(super) counted: Counted,
+    /// When a request last ended.
+    last_used: Cell<Instant>,
+}
+
+/// A connection for one request.
+pub(in crate::send) enum Wire {
+    /// HTTP/1.1: the request has it alone.
+    Http1(Box<Alone>),
+    /// HTTP/2.
+    Http2(Stream),
+}
+
+/// A connection that a request has alone.
+pub(in crate::send) struct Alone {
+    pub(super) client: h1::Client,
+    pub(super) counted: Counted,
+    /// Where it goes afterwards; `None` = it is closed.
+    pub(super) pool: Option<Rc<Pool>>,
+}
+
+/// A request's part of an HTTP/2 connection, until it is dropped.
+pub(in crate::send) struct Stream {
+    connection: Rc<SharedConnection>,
+    pool: Option<Rc<Pool>>,
+}
+
+impl Counted {
+    /// Counts a connection, unless there are too many.
+    pub(super) fn begin(endpoint: &Arc<Endpoint>) -> Option<Self> {
+        let limit = endpoint.settings.limits.connections_max;
+        count_in(&endpoint.state.connections, limit).then(|| Self(Arc::clone(endpoint)))
+    }
+
+    /// The endpoint's.
+    pub(super) fn state(&self) -> &State {
+        &self.0.state
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.state.connections.fetch_sub(1, Relaxed);
+        if self.0.state.waiting.load(Relaxed) > 0 {
+            self.0.state.closed.notify_one();
+        }
+    }
+}
+
+impl SharedConnection {
+    pub(super) fn new(client: h2::Client, counted: Counted) -> Self {
+        Self { client, counted, last_used: Cell::new(Instant::now()) }
+    }
+
+    /// Whether it is closed, or unused for too long.
+    pub(super) fn is_over(self: &Rc<Self>, now: Instant) -> bool {
+        let is_unused = Rc::strong_count(self) == 1;
+        let idle_timeout = self.counted.0.settings.idle_timeout;
+        self.client.is_closed() || (is_unused && self.last_used.get() + idle_timeout <= now)
+    }
+}
+
+impl Stream {
+    pub(super) fn new(connection: &Rc<SharedConnection>, pool: Option<&Rc<Pool>>) -> Self {
+        Self { connection: Rc::clone(connection), pool: pool.map(Rc::clone) }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.connection.last_used.set(Instant::now());
+        if let Some(pool) = &self.pool {
+            pool.notify();
+        }
+    }
+}
+
+impl Wire {
+    /// Has a request answered. What comes with the response is kept until its body ended.
+    pub(in crate::send) async fn exchange(
+        self,
+        request: &mut Request,
+        early: &Informational,
+    ) -> Result<(Response, Option<Stream>), SendError> {
+        match self {
+            Self::Http1(alone) => {
+                let Alone { client, counted, pool } = *alone;
+                let idle_timeout = counted.0.settings.idle_timeout;
+                let release = move |client| match pool {
+                    Some(pool) => pool.put(client, counted, idle_timeout),
+                    None => drop(counted),
+                };
+                let response = client.exchange(request, early, release).await?;
+                Ok((response, None))
+            }
+            Self::Http2(stream) => {
+                let response = stream.connection.client.exchange(request, early).await?;
+                Ok((response, Some(stream)))
+            }
+        }
+    }
+}
