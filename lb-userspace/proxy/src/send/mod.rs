@@ -31,3 +31,6 @@ pub use resolve::{Answer, Names, Resolve, SystemResolver};
 pub use sender::Sender;
 pub use statistics::{EndpointStatistics, UpstreamStatistics};
 pub use upstream::{PickKey, Upstream};
+
+#[cfg(test)]
+mod tests;

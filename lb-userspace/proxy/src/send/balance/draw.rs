@@ -7,6 +7,10 @@ use std::sync::Arc;
 /// Draws that may hit one that is not wanted before all are looked at.
 const DRAWS_MAX: u32 = 6;
 
+/// The better of two must be better by this factor: between equals the draw decides, and not
+/// who answered last by a microsecond.
+const BETTER: f64 = 0.9;
+
 /// Draws an endpoint by weight. `other_than` leaves one out, by its position.
 pub(super) fn draw(
     takers: &Takers,
@@ -36,7 +40,7 @@ pub(super) fn better_of_two<'a>(
     let other_than = takers.is_even.then_some(first);
     let second = draw(takers, wanted, other_than).and_then(|it| takers.endpoints.get(it));
     match second {
-        Some(second) if cost(second) < cost(chosen) => Some(second),
+        Some(second) if cost(second) < BETTER * cost(chosen) => Some(second),
         _ => Some(chosen),
     }
 }

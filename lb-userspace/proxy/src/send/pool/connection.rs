@@ -2,7 +2,7 @@
 
 use super::Pool;
 use crate::{
-    http::{Informational, Request, Response, h1, h2},
+    http::{Informational, Method, Request, Response, h1, h2},
     send::{
         SendError,
         endpoint::{Endpoint, State},
@@ -77,8 +77,8 @@ impl SharedConnection {
     }
 
     /// Whether it is closed, or unused for too long.
-    pub(super) fn is_over(self: &Rc<Self>, now: Instant) -> bool {
-        let is_unused = Rc::strong_count(self) == 1;
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        let is_unused = self.client.streams_active() == 0;
         let idle_timeout = self.counted.0.settings.idle_timeout;
         self.client.is_closed() || (is_unused && self.last_used.get() + idle_timeout <= now)
     }
@@ -99,6 +99,12 @@ impl Drop for Stream {
     }
 }
 
+/// A kept connection that ends without a word may have ended because of this very request: only
+/// what is idempotent is sent again without being asked for (RFC 9110, section 9.2.2).
+fn as_safe(error: SendError, method: &Method) -> SendError {
+    SendError { is_unseen: error.is_unseen && method.is_idempotent(), ..error }
+}
+
 impl Wire {
     /// Has a request answered. What comes with the response is kept until its body ended.
     pub(in crate::send) async fn exchange(
@@ -114,8 +120,9 @@ impl Wire {
                     Some(pool) => pool.put(client, counted, idle_timeout),
                     None => drop(counted),
                 };
-                let response = client.exchange(request, early, release).await?;
-                Ok((response, None))
+                let options = h1::ExchangeOptions::default();
+                let response = client.exchange(request, early, options, release).await;
+                Ok((response.map_err(|error| as_safe(error, &request.method))?, None))
             }
             Self::Http2(stream) => {
                 let response = stream.connection.client.exchange(request, early).await?;

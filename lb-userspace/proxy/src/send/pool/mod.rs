@@ -147,7 +147,7 @@ impl Pool {
         }
         let now = Instant::now();
         loop {
-            let Idle { mut client, counted, expires } = self.idle.borrow_mut().pop()?;
+            let Idle { client, counted, expires } = self.idle.borrow_mut().pop()?;
             if expires > now && client.is_alive() {
                 return Some((client, counted));
             }
@@ -169,7 +169,7 @@ impl Pool {
 
     fn sweep(&self) {
         let now = Instant::now();
-        self.idle.borrow_mut().retain_mut(|it| it.expires > now && it.client.is_alive());
+        self.idle.borrow_mut().retain(|it| it.expires > now && it.client.is_alive());
         self.shared.borrow_mut().retain(|it| !it.is_over(now));
     }
 

@@ -40,9 +40,9 @@ async fn try_open(endpoint: &Endpoint, client: Option<&Connection>) -> Result<Op
         None => (Io::from(stream), false),
     };
     if agreed_http2 || settings.protocol == UpstreamProtocol::Http2 {
-        return Ok(Opened::Http2(h2::Client::connect(io).await?));
+        return Ok(Opened::Http2(h2::Client::connect(io, h2::ClientOptions::default()).await?));
     }
-    Ok(Opened::Http1(h1::Client::new(io)))
+    Ok(Opened::Http1(h1::Client::new(io, h1::ResponseLimits::default())))
 }
 
 async fn connect(endpoint: &Endpoint, client: Option<&Connection>) -> io::Result<TcpStream> {

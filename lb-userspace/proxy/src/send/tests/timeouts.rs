@@ -1,0 +1,59 @@
+//! How long a request may take.
+
+use super::{
+    backend::{Action, TestBackend, in_worker},
+    compile,
+    dispatch::{Proxy, backend, get, text},
+    model_at,
+};
+use crate::{
+    http::Reason,
+    send::{Plan, Upstream},
+};
+use lb_model::Timeouts;
+use std::{sync::Arc, time::Duration};
+
+const SHORT: Option<Duration> = Some(Duration::from_millis(30));
+const LONG: Option<Duration> = Some(Duration::from_secs(60));
+
+fn limited(upstream: &Arc<Upstream>, timeouts: Timeouts) -> Plan {
+    Plan::new(vec![backend(upstream, 1)], timeouts, None, None)
+}
+
+#[tokio::test]
+async fn a_backend_that_does_not_answer_is_given_up() {
+    in_worker(async {
+        let shop = TestBackend::scripted("shop", &[Action::Hang; 2]).await;
+        let upstream = compile(&model_at(&[shop.address]));
+        for (request, backend, expected) in
+            [(SHORT, LONG, Reason::RequestTimeout), (LONG, SHORT, Reason::UpstreamTimeout)]
+        {
+            let plan = limited(&upstream, Timeouts { request, backend, idle: None });
+            let (response, _) = Proxy::new().dispatch(&plan, get()).await;
+            assert_eq!((response.status, response.reason), (504, Some(expected)));
+        }
+        let statistics = upstream.snapshot();
+        let endpoint = &statistics.endpoints[0];
+        assert_eq!(
+            (statistics.under_way, endpoint.failures_count, endpoint.connections),
+            (0, 2, 0)
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_end_is_cut() {
+    in_worker(async {
+        let shop = TestBackend::scripted("shop", &[Action::AnswerHalf; 2]).await;
+        let upstream = compile(&model_at(&[shop.address]));
+        for (request, idle) in [(Some(Duration::from_millis(300)), None), (None, SHORT)] {
+            let plan = limited(&upstream, Timeouts { request, backend: None, idle });
+            let (mut response, _) = Proxy::new().dispatch(&plan, get()).await;
+            assert_eq!((response.status, &*text(&mut response).await), (200, "0123456789..."));
+        }
+        let statistics = upstream.snapshot();
+        assert_eq!((statistics.under_way, statistics.endpoints[0].connections), (0, 0));
+    })
+    .await;
+}
