@@ -11,14 +11,15 @@ use super::{
     upstream::PickKey,
 };
 use crate::{
-    connection::Connection,
     exchange::Exchange,
     http::{Body, Informational, Method, Reason, Request, Response},
 };
 use lb_model::{Retry, Timeouts};
 use smallvec::SmallVec;
-use std::{cell::Cell, mem, net::SocketAddr, rc::Rc, time::Duration};
-use tokio::time::{Instant, sleep, timeout_at};
+use std::{
+    cell::Cell, future::poll_fn, mem, net::SocketAddr, pin::pin, rc::Rc, task::Poll, time::Duration,
+};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// A request, and what its rule says about sending it.
 pub(super) struct Job<'a> {
@@ -60,12 +61,12 @@ impl Job<'_> {
     /// Has the request answered.
     pub(super) async fn run(
         &self,
-        mut request: Request,
+        request: &mut Request,
         progress: &mut Progress,
     ) -> Result<Response, Reason> {
         let mut tries = Tries::new(self.retry, &request.method);
         // A tunnel's bytes are not a body that could be sent again.
-        let is_tunnel = request.upgrade.is_some() || request.method == Method::Connect;
+        let is_tunnel = is_tunnel(request);
         // Of a short body it is cheap to remember what a connection took that had been closed.
         let may_repeat = !is_tunnel && (tries.has_policy() || request.body.length().is_some());
         let mut source = Source::new(mem::take(&mut request.body), may_repeat);
@@ -74,22 +75,26 @@ impl Job<'_> {
         loop {
             let lease = self.pick(&tried, progress)?;
             let address = lease.address();
-            let tried_once = self.try_once(lease, &mut request, &mut source, progress).await;
+            let tried_once = self.try_once(lease, request, &mut source, progress).await;
             let can_repeat = source.take_back(mem::take(&mut request.body));
             let next = match &tried_once {
                 Ok(answer) => {
                     let can_repeat = source.is_repeatable() && !is_tunnel;
                     tries.after_status(answer.response.status, can_repeat)
                 }
-                Err(error) => tries.after_error(*error, can_repeat),
+                Err(error) => {
+                    let can_redispatch = self.can_redispatch(address, *error, &mut tried);
+                    tries.after_error(*error, can_repeat, can_redispatch)
+                }
             };
-            let may_go_on = match next {
-                Next::Redispatch => self.may_redispatch(address, &tried_once, &mut tried),
-                Next::Retry(wait) => self.may_retry(wait, address, &mut tried, &mut permit).await,
-                Next::GiveUp => false,
-            };
-            if !may_go_on {
-                return tried_once.map(Answer::into_response).map_err(|error| error.reason);
+            match next {
+                Next::Redispatch => {}
+                Next::Retry(wait) if self.may_retry(wait, &mut permit) => {
+                    drop(tried_once);
+                    tried.push(address);
+                    sleep(wait).await;
+                }
+                _ => return tried_once.map(Answer::into_response).map_err(|error| error.reason),
             }
         }
     }
@@ -108,43 +113,24 @@ impl Job<'_> {
         Ok(lease)
     }
 
-    /// After a request was not seen. One that could not be connected to is not asked again.
-    fn may_redispatch(
-        &self,
-        address: SocketAddr,
-        tried_once: &Result<Answer, SendError>,
-        tried: &mut Tried,
-    ) -> bool {
-        let was_connected =
-            matches!(tried_once, Err(error) if error.reason == Reason::UpstreamReset);
-        if was_connected {
+    /// Whether a request that was not seen can be sent elsewhere. An endpoint that cannot be
+    /// connected to is not asked again; one that closed a kept connection is.
+    fn can_redispatch(&self, address: SocketAddr, error: SendError, tried: &mut Tried) -> bool {
+        if error.reason == Reason::UpstreamReset {
             return true;
         }
         tried.push(address);
         self.upstream.has_other_than(tried)
     }
 
-    /// Whether the retry budget and the time allow another try; waits before it.
-    async fn may_retry(
-        &self,
-        wait: Duration,
-        address: SocketAddr,
-        tried: &mut Tried,
-        permit: &mut Option<RetryPermit>,
-    ) -> bool {
+    /// Whether the retry budget and the time allow another try after `wait`.
+    fn may_retry(&self, wait: Duration, permit: &mut Option<RetryPermit>) -> bool {
         if permit.is_none() {
             let settings = self.upstream.settings();
             *permit = RetryPermit::begin(self.upstream.shared(), &settings.limits);
         }
         let is_late = self.deadline.is_some_and(|it| Instant::now() + wait >= it);
-        if permit.is_none() || is_late {
-            return false;
-        }
-        tried.push(address);
-        if !wait.is_zero() {
-            sleep(wait).await;
-        }
-        true
+        permit.is_some() && !is_late
     }
 
     async fn try_once(
@@ -154,20 +140,19 @@ impl Job<'_> {
         source: &mut Source,
         progress: &mut Progress,
     ) -> Result<Answer, SendError> {
-        let begun = Instant::now();
-        let backend_deadline = self.timeouts.backend.map(|it| begun + it);
-        let sent = self.send(&lease, request, source, progress);
-        let result = match (backend_deadline, self.deadline) {
-            (None, None) => sent.await,
-            (Some(backend), request) if request.is_none_or(|it| backend < it) => {
-                let late = SendError::seen(Reason::UpstreamTimeout);
-                timeout_at(backend, sent).await.unwrap_or(Err(late))
-            }
-            (_, request) => {
-                let late = SendError::seen(Reason::RequestTimeout);
-                let deadline = request.unwrap_or(begun);
-                timeout_at(deadline, sent).await.unwrap_or(Err(late))
-            }
+        let due = self.due(Instant::now());
+        let result = {
+            let mut sent = pin!(self.send(&lease, request, source, progress));
+            let mut alarm = pin!(due.map(|(due, _)| sleep_until(due)));
+            poll_fn(|context| match sent.as_mut().poll(context) {
+                Poll::Pending => {
+                    let Some(alarm) = alarm.as_mut().as_pin_mut() else { return Poll::Pending };
+                    let late = due.map_or(Reason::Internal, |(_, reason)| reason);
+                    alarm.poll(context).map(|()| Err(SendError::seen(late)))
+                }
+                sent => sent,
+            })
+            .await
         };
         match result {
             Ok((response, stream, limits)) => Ok(Answer { response, lease, stream, limits }),
@@ -180,6 +165,16 @@ impl Job<'_> {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// When a try that begins now is given up before its response's header is there, and why.
+    fn due(&self, now: Instant) -> Option<(Instant, Reason)> {
+        let backend = self.timeouts.backend.map(|it| (now + it, Reason::UpstreamTimeout));
+        let request = self.deadline.map(|it| (it, Reason::RequestTimeout));
+        match (backend, request) {
+            (Some(backend), Some(request)) if backend.0 < request.0 => Some(backend),
+            (backend, request) => request.or(backend),
         }
     }
 
@@ -196,12 +191,12 @@ impl Job<'_> {
         let limits = self.limits(begun);
         let nobody = Informational::none();
         let early = self.exchange.map_or(&nobody, |it| &it.early);
-        request.body = self.body(request, source, &limits);
+        request.body = limits.watch(request, source.body());
         let (mut response, stream) = match self.edited(request, lease) {
             Some(mut edited) => {
                 edited.body = mem::take(&mut request.body);
                 let answered = wire.exchange(&mut edited, early).await;
-                request.body = edited.body;
+                request.body = mem::take(&mut edited.body);
                 answered?
             }
             None => wire.exchange(request, early).await?,
@@ -222,21 +217,11 @@ impl Job<'_> {
 
     /// A copy of the request with the backend's edits, if there are any: another try begins with
     /// the request as it was.
-    fn edited(&self, request: &Request, lease: &Lease) -> Option<Request> {
+    fn edited(&self, request: &Request, lease: &Lease) -> Option<Box<Request>> {
         let (edits, exchange) = (self.edits?, self.exchange?);
-        let mut edited = request.copied();
+        let mut edited = Box::new(request.copied());
         edits.edit_request(&mut edited, exchange, lease);
         Some(edited)
-    }
-
-    fn body(&self, request: &Request, source: &mut Source, limits: &Limits) -> Body {
-        let body = source.body();
-        match &limits.idle {
-            Some((_, moved)) if request.upgrade.is_some() || request.method == Method::Connect => {
-                Watched::wrap(body, moved)
-            }
-            _ => body,
-        }
     }
 
     fn limits(&self, now: Instant) -> Limits {
@@ -246,6 +231,14 @@ impl Job<'_> {
 }
 
 impl Limits {
+    /// What a client sends through a tunnel counts as a sign of life too.
+    fn watch(&self, request: &Request, body: Body) -> Body {
+        match &self.idle {
+            Some((_, moved)) if is_tunnel(request) => Watched::wrap(body, moved),
+            _ => body,
+        }
+    }
+
     /// What holds for the response's body: the time of a tunnel is not limited, only its silence.
     fn for_response(mut self, request: &Request, status: u16) -> Self {
         let is_connect = request.method == Method::Connect && (200..300).contains(&status);
@@ -257,6 +250,11 @@ impl Limits {
         }
         self
     }
+}
+
+/// Whether a request asks for a tunnel.
+fn is_tunnel(request: &Request) -> bool {
+    request.upgrade.is_some() || request.method == Method::Connect
 }
 
 impl Answer {

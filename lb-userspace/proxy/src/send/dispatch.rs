@@ -22,7 +22,7 @@ pub async fn dispatch(
     sender: &Rc<Sender>,
     exchange: &mut Exchange,
     plan: &Plan,
-    request: Request,
+    mut request: Request,
 ) -> Response {
     let persistence = plan.persistence.as_ref();
     let pinned = persistence.and_then(|it| persistence::pinned(&request, it));
@@ -44,7 +44,7 @@ pub async fn dispatch(
         deadline: plan.timeouts.request.map(|it| started + it),
     };
     let mut progress = Progress::default();
-    let answered = job.run(request, &mut progress).await;
+    let answered = job.run(&mut request, &mut progress).await;
     note(exchange, upstream, &progress);
     match answered {
         Ok(mut response) => {
@@ -65,7 +65,7 @@ pub async fn dispatch(
 pub async fn ask(
     sender: &Rc<Sender>,
     upstream: &Arc<Upstream>,
-    request: Request,
+    mut request: Request,
     timeout: Option<Duration>,
 ) -> Result<Response, Reason> {
     let key = upstream.key(std::net::Ipv4Addr::UNSPECIFIED.into(), Some(&request));
@@ -79,7 +79,7 @@ pub async fn ask(
         retry: None,
         deadline: timeout.map(|it| Instant::now() + it),
     };
-    job.run(request, &mut Progress::default()).await
+    job.run(&mut request, &mut Progress::default()).await
 }
 
 fn note(exchange: &mut Exchange, upstream: &Upstream, progress: &Progress) {

@@ -165,6 +165,6 @@ impl State {
 
     /// The moving average of its latency.
     pub(super) fn latency(&self) -> Duration {
-        Duration::from_nanos(self.latency.value(now_ns()) as u64)
+        Duration::from_secs_f64(self.latency.value(now_ns()) / 1e9)
     }
 }

@@ -47,12 +47,18 @@ impl<'a> Tries<'a> {
         self.policy.is_some()
     }
 
-    /// After an error. `can_repeat` = the body is still there.
-    pub(super) fn after_error(&mut self, error: SendError, can_repeat: bool) -> Next {
+    /// After an error. `can_repeat` = the body is still there; `can_redispatch` = there is where to
+    /// send it.
+    pub(super) fn after_error(
+        &mut self,
+        error: SendError,
+        can_repeat: bool,
+        can_redispatch: bool,
+    ) -> Next {
         if !can_repeat || !is_upstreams_fault(error.reason) {
             return Next::GiveUp;
         }
-        if error.is_unseen && self.redispatches_left > 0 {
+        if error.is_unseen && can_redispatch && self.redispatches_left > 0 {
             self.redispatches_left -= 1;
             return Next::Redispatch;
         }

@@ -165,13 +165,12 @@ impl Upstream {
         let turn = &self.shared.turn;
         let sound = balancer.choose(takers, &wanted, key.hash, turn);
         wanted.ejected_too = true;
-        match sound.or_else(|| balancer.choose(takers, &wanted, key.hash, turn)) {
-            Some(endpoint) => Lease::begin(endpoint),
-            None => {
-                self.shared.without_endpoint.add(u64::from(exclude.is_empty()));
-                Err(Reason::NoEndpoint)
-            }
-        }
+        let chosen = sound.or_else(|| balancer.choose(takers, &wanted, key.hash, turn));
+        let Some(endpoint) = chosen else {
+            self.shared.without_endpoint.add(u64::from(exclude.is_empty()));
+            return Err(Reason::NoEndpoint);
+        };
+        Lease::begin(endpoint)
     }
 
     /// What was counted, and how its endpoints are.

@@ -36,10 +36,11 @@ pub(in crate::send) async fn acquire(
     let deadline = Instant::now() + endpoint.settings.connect_timeout;
     let Some(pool) = pool else {
         let counted = Counted::begin(endpoint).ok_or_else(|| refused(endpoint))?;
-        let opened = timeout_at(deadline, open(endpoint, client)).await;
+        let opened = timeout_at(deadline, Box::pin(open(endpoint, client))).await;
         return Ok((wire(opened.map_err(|_| failed(endpoint))??, counted, None), false));
     };
-    wait_or_open(endpoint, &pool, deadline).await
+    // Rare, and large.
+    Box::pin(wait_or_open(endpoint, &pool, deadline)).await
 }
 
 /// A connection that has room.
@@ -48,7 +49,7 @@ fn take(pool: &Rc<Pool>) -> Option<Wire> {
         return Some(Wire::Http2(Stream::new(&connection, Some(pool))));
     }
     let (client, counted) = pool.pop()?;
-    Some(Wire::Http1(Box::new(Alone { client, counted, pool: Some(Rc::clone(pool)) })))
+    Some(Wire::Http1(Alone { client, counted, pool: Some(Rc::clone(pool)) }))
 }
 
 async fn wait_or_open(
@@ -88,7 +89,7 @@ fn wire(opened: Opened, counted: Counted, pool: Option<&Rc<Pool>>) -> Wire {
             if let Some(pool) = pool {
                 pool.spoke_http2.set(false);
             }
-            Wire::Http1(Box::new(Alone { client, counted, pool: pool.map(Rc::clone) }))
+            Wire::Http1(Alone { client, counted, pool: pool.map(Rc::clone) })
         }
         Opened::Http2(client) => {
             let connection = Rc::new(SharedConnection::new(client, counted));

@@ -30,7 +30,7 @@ pub(super) struct SharedConnection {
 /// A connection for one request.
 pub(in crate::send) enum Wire {
     /// HTTP/1.1: the request has it alone.
-    Http1(Box<Alone>),
+    Http1(Alone),
     /// HTTP/2.
     Http2(Stream),
 }
@@ -114,7 +114,7 @@ impl Wire {
     ) -> Result<(Response, Option<Stream>), SendError> {
         match self {
             Self::Http1(alone) => {
-                let Alone { client, counted, pool } = *alone;
+                let Alone { client, counted, pool } = alone;
                 let idle_timeout = counted.0.settings.idle_timeout;
                 let release = move |client| match pool {
                     Some(pool) => pool.put(client, counted, idle_timeout),

@@ -27,6 +27,8 @@ pub(super) enum Action {
     Close,
     /// Nothing.
     Hang,
+    /// A tunnel is opened, the name is sent through it, and nothing more.
+    Upgrade,
 }
 
 /// A server on an address of its own.
@@ -44,7 +46,7 @@ struct Shared {
 
 /// Runs a test as a worker runs: tasks stay on its thread.
 pub(super) async fn in_worker(test: impl Future<Output = ()>) {
-    LocalSet::new().run_until(test).await;
+    LocalSet::new().run_until(Box::pin(test)).await;
 }
 
 /// An address where nobody listens.
@@ -105,18 +107,21 @@ impl Shared {
                 Action::Answer(status) => (answer(status, name.len()), name.clone()),
                 Action::AnswerAndClose => (answer(200, name.len()), name.clone()),
                 Action::AnswerHalf | Action::BreakHalfWay => (answer(200, 20), "0123456789".into()),
+                Action::Upgrade => (UPGRADE.to_owned(), name.clone()),
                 Action::Close => return,
                 Action::Hang => return std::future::pending().await,
             };
             stream.write_all((head + &body).as_bytes()).await.unwrap();
             match action {
-                Action::AnswerHalf => return std::future::pending().await,
+                Action::AnswerHalf | Action::Upgrade => return std::future::pending().await,
                 Action::AnswerAndClose | Action::BreakHalfWay => return,
                 _ => {}
             }
         }
     }
 }
+
+const UPGRADE: &str = "HTTP/1.1 101 Told\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
 
 fn answer(status: u16, length: usize) -> String {
     format!("HTTP/1.1 {status} Told\r\ncontent-length: {length}\r\n\r\n")
@@ -130,9 +135,10 @@ async fn request(stream: &mut TcpStream) -> Option<String> {
             let head = head.to_ascii_lowercase();
             let length = head.split("\r\ncontent-length: ").nth(1);
             let length = length.map_or(0, |it| it.split("\r\n").next().unwrap().parse().unwrap());
-            let is_over = match head.contains("\r\ntransfer-encoding: chunked") {
-                true => body.ends_with("0\r\n\r\n"),
-                false => body.len() >= length,
+            let is_over = if head.contains("\r\ntransfer-encoding: chunked") {
+                body.ends_with("0\r\n\r\n")
+            } else {
+                body.len() >= length
             };
             if is_over {
                 return Some(read);

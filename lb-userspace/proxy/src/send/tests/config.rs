@@ -40,10 +40,10 @@ fn endpoints_change_under_those_who_hold_the_upstream() {
 
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_comes_gets_its_share_only_after_slow_start() {
-    let slow = lb_model::Upstream { slow_start: Duration::from_secs(60), ..model(&[1]) };
+    let slow = lb_model::Upstream { slow_start: Duration::from_mins(1), ..model(&[1]) };
     let upstream = compile(&lb_model::Upstream { balance: lb_model::Balance::RoundRobin, ..slow });
     upstream.set_endpoints(&model(&[1, 1]).endpoints);
-    let mut share = || shares(&upstream, 1_000).get("e1").copied().unwrap_or(0);
+    let share = || shares(&upstream, 1_000).get("e1").copied().unwrap_or(0);
     let first = share();
     assert!((50..200).contains(&first), "{first}");
     tokio::time::advance(Duration::from_secs(30)).await;
@@ -55,7 +55,7 @@ async fn an_endpoint_that_comes_gets_its_share_only_after_slow_start() {
 
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_comes_back_starts_slowly_too() {
-    let slow = lb_model::Upstream { slow_start: Duration::from_secs(60), ..model(&[1, 1]) };
+    let slow = lb_model::Upstream { slow_start: Duration::from_mins(1), ..model(&[1, 1]) };
     let upstream = compile(&slow);
     let together = shares(&upstream, 1_000)["e1"];
     assert!((450..550).contains(&together), "{together}");

@@ -4,6 +4,7 @@ mod backend;
 mod balance;
 mod config;
 mod dispatch;
+mod http2;
 mod limits;
 mod outlier;
 mod persistence;
@@ -11,6 +12,7 @@ mod pool;
 mod resolve;
 mod retry;
 mod timeouts;
+mod tls;
 
 use super::{Upstream, random};
 use lb_model::{Endpoint, EndpointAddress};

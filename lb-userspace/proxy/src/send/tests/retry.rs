@@ -1,7 +1,7 @@
 //! When a request is sent again.
 
 use super::{
-    backend::{Action, TestBackend, in_worker},
+    backend::{Action, TestBackend, in_worker, nobody},
     compile,
     dispatch::{Proxy, backend, get, text},
     model_at,
@@ -93,6 +93,17 @@ async fn a_broken_connection_is_retried_only_when_wanted() {
         assert_eq!(tries(&[Action::Close], policy(), get()).await, (1, 502));
         let wanted = Retry { on_connection_error: true, ..policy() };
         assert_eq!(tries(&[Action::Close], wanted, get()).await, (2, 200));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_only_endpoint_is_asked_again_when_wanted() {
+    in_worker(async {
+        let upstream = compile(&model_at(&[nobody().await]));
+        let wanted = Retry { on_connection_error: true, ..policy() };
+        let (response, record) = Proxy::new().dispatch(&retrying(&upstream, wanted), get()).await;
+        assert_eq!((response.status, record.tries), (503, 3));
     })
     .await;
 }

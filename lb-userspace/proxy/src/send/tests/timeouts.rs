@@ -12,6 +12,7 @@ use crate::{
 };
 use lb_model::Timeouts;
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(30));
 const LONG: Option<Duration> = Some(Duration::from_secs(60));
@@ -38,6 +39,26 @@ async fn a_backend_that_does_not_answer_is_given_up() {
             (statistics.under_way, endpoint.failures_count, endpoint.connections),
             (0, 2, 0)
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tunnel_lives_as_long_as_something_moves() {
+    in_worker(async {
+        let shop = TestBackend::scripted("shop", &[Action::Upgrade]).await;
+        let upstream = compile(&model_at(&[shop.address]));
+        let idle = Duration::from_millis(300);
+        let request_limit = Some(Duration::from_millis(200));
+        let timeouts = Timeouts { request: request_limit, backend: None, idle: Some(idle) };
+        let mut request = get();
+        request.upgrade = Some("websocket".into());
+        let begun = Instant::now();
+        let (mut tunnel, _) = Proxy::new().dispatch(&limited(&upstream, timeouts), request).await;
+        assert_eq!((tunnel.status, &*text(&mut tunnel).await), (101, "shop..."));
+        // Its silence ended it, and not the time that the request may take.
+        assert!(begun.elapsed() >= idle);
+        assert_eq!(upstream.snapshot().under_way, 0);
     })
     .await;
 }
