@@ -150,7 +150,7 @@ impl Job<'_> {
                     let late = due.map_or(Reason::Internal, |(_, reason)| reason);
                     alarm.poll(context).map(|()| Err(SendError::seen(late)))
                 }
-                sent => sent,
+                sent @ Poll::Ready(_) => sent,
             })
             .await
         };
@@ -186,7 +186,7 @@ impl Job<'_> {
         progress: &mut Progress,
     ) -> Result<(Response, Option<Stream>, Limits), SendError> {
         let client = self.exchange.map(|it| &*it.connection);
-        let (wire, _) = acquire(&self.sender.pools, lease, client).await?;
+        let wire = acquire(&self.sender.pools, lease, client).await?;
         let begun = Instant::now();
         let limits = self.limits(begun);
         let nobody = Informational::none();

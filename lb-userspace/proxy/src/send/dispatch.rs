@@ -30,7 +30,7 @@ pub async fn dispatch(
     let Some((backend, upstream)) = backend.and_then(|it| Some((it, it.upstream.as_ref()?))) else {
         return Response::refusal(Reason::BackendMissing);
     };
-    let mut key = upstream.key(exchange.connection.client.ip(), Some(&request));
+    let mut key = upstream.key(Some(exchange.connection.client.ip()), Some(&request));
     key.pinned = pinned;
     let started = Instant::from_std(exchange.record.started);
     let job = Job {
@@ -68,7 +68,7 @@ pub async fn ask(
     mut request: Request,
     timeout: Option<Duration>,
 ) -> Result<Response, Reason> {
-    let key = upstream.key(std::net::Ipv4Addr::UNSPECIFIED.into(), Some(&request));
+    let key = upstream.key(None, Some(&request));
     let job = Job {
         sender,
         upstream,

@@ -1,4 +1,8 @@
 //! Which endpoint gets a request, over which connection, and what happens when it fails.
+//!
+//! A [`Plan`] (the sending part of a rule) names [`Upstream`]s; an upstream gives a [`Lease`] on one
+//! of its endpoints; the worker's [`Sender`] has a connection to that. What is known about endpoints
+//! is shared by all workers and configurations, in atomics; connections belong to a worker.
 
 mod attempt;
 mod average;

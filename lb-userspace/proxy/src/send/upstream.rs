@@ -130,12 +130,13 @@ impl Upstream {
         &self.settings.name
     }
 
-    /// What the choice for a client and its request depends on.
-    pub fn key(&self, client: IpAddr, request: Option<&Request>) -> PickKey {
+    /// What the choice for a client and its request depends on. Requests of the proxy's own have no
+    /// client.
+    pub fn key(&self, client: Option<IpAddr>, request: Option<&Request>) -> PickKey {
         let hash_of =
             |bytes: &[u8]| mix(Fnv::new().with(&self.seed.to_be_bytes()).with(bytes).finish());
         let hash = match &self.balance {
-            Balance::Maglev(HashKey::Source) => Some(match client.to_canonical() {
+            Balance::Maglev(HashKey::Source) => client.map(|it| match it.to_canonical() {
                 IpAddr::V4(address) => hash_of(&address.octets()),
                 IpAddr::V6(address) => hash_of(&address.octets()),
             }),

@@ -17,46 +17,42 @@ use std::{
 };
 use tokio::time::{Instant, timeout_at};
 
-/// A connection to the endpoint of a lease, and whether it was there before.
+/// A connection to the endpoint of a lease.
 pub(in crate::send) async fn acquire(
     pools: &Pools,
     lease: &Lease,
     client: Option<&Connection>,
-) -> Result<(Wire, bool), SendError> {
+) -> Result<Wire, SendError> {
     let endpoint = lease.endpoint();
-    // Connections that tell a client are not for others.
-    let tells_client = endpoint.settings.sends_proxy_protocol.is_some();
-    let pool = (!tells_client).then(|| pools.of(&endpoint.pool_key));
-    if let Some(wire) = pool.as_ref().and_then(take) {
+    let pool = match client.filter(|_| endpoint.settings.sends_proxy_protocol.is_some()) {
+        Some(client) => pools.of(&Arc::new(endpoint.pool_key.telling(client))),
+        None => pools.of(&endpoint.pool_key),
+    };
+    if let Some(wire) = take(&pool) {
         endpoint.state.counters.connections_reused.add(1);
-        return Ok((wire, true));
+        return Ok(wire);
     }
     let pending = Pending::begin(&endpoint.shared, &endpoint.settings);
     let _pending = pending.map_err(SendError::unseen)?;
-    let deadline = Instant::now() + endpoint.settings.connect_timeout;
-    let Some(pool) = pool else {
-        let counted = Counted::begin(endpoint).ok_or_else(|| refused(endpoint))?;
-        let opened = timeout_at(deadline, Box::pin(open(endpoint, client))).await;
-        return Ok((wire(opened.map_err(|_| failed(endpoint))??, counted, None), false));
-    };
     // Rare, and large.
-    Box::pin(wait_or_open(endpoint, &pool, deadline)).await
+    Box::pin(wait_or_open(endpoint, &pool, client)).await
 }
 
 /// A connection that has room.
 fn take(pool: &Rc<Pool>) -> Option<Wire> {
     if let Some(connection) = pool.with_stream() {
-        return Some(Wire::Http2(Stream::new(&connection, Some(pool))));
+        return Some(Wire::Http2(Stream::new(&connection, pool)));
     }
     let (client, counted) = pool.pop()?;
-    Some(Wire::Http1(Alone { client, counted, pool: Some(Rc::clone(pool)) }))
+    Some(Wire::Http1(Alone { client, counted, pool: Rc::clone(pool) }))
 }
 
 async fn wait_or_open(
     endpoint: &Arc<Endpoint>,
     pool: &Rc<Pool>,
-    deadline: Instant,
-) -> Result<(Wire, bool), SendError> {
+    client: Option<&Connection>,
+) -> Result<Wire, SendError> {
+    let deadline = Instant::now() + endpoint.settings.connect_timeout;
     loop {
         // One connection at a time, where many requests are to share it.
         let shares =
@@ -64,9 +60,9 @@ async fn wait_or_open(
         let is_coming = shares && pool.opening.get() > 0;
         if !is_coming && let Some(counted) = Counted::begin(endpoint) {
             let _opening = Opening::begin(pool);
-            let opened = timeout_at(deadline, open(endpoint, None)).await;
+            let opened = timeout_at(deadline, open(endpoint, client)).await;
             let opened = opened.map_err(|_| failed(endpoint))??;
-            return Ok((wire(opened, counted, Some(pool)), false));
+            return Ok(wire(opened, counted, pool));
         }
         let _waiting = Waiting::begin(endpoint, pool);
         let news = async {
@@ -78,27 +74,23 @@ async fn wait_or_open(
         timeout_at(deadline, news).await.map_err(|_| refused(endpoint))?;
         if let Some(wire) = take(pool) {
             endpoint.state.counters.connections_reused.add(1);
-            return Ok((wire, true));
+            return Ok(wire);
         }
     }
 }
 
-fn wire(opened: Opened, counted: Counted, pool: Option<&Rc<Pool>>) -> Wire {
+fn wire(opened: Opened, counted: Counted, pool: &Rc<Pool>) -> Wire {
     match opened {
         Opened::Http1(client) => {
-            if let Some(pool) = pool {
-                pool.spoke_http2.set(false);
-            }
-            Wire::Http1(Alone { client, counted, pool: pool.map(Rc::clone) })
+            pool.spoke_http2.set(false);
+            Wire::Http1(Alone { client, counted, pool: Rc::clone(pool) })
         }
         Opened::Http2(client) => {
             let connection = Rc::new(SharedConnection::new(client, counted));
-            if let Some(pool) = pool {
-                pool.spoke_http2.set(true);
-                let mut shared = pool.shared.borrow_mut();
-                shared.retain(|it| !it.client.is_closed());
-                shared.push(Rc::clone(&connection));
-            }
+            pool.spoke_http2.set(true);
+            let mut shared = pool.shared.borrow_mut();
+            shared.retain(|it| !it.client.is_closed());
+            shared.push(Rc::clone(&connection));
             Wire::Http2(Stream::new(&connection, pool))
         }
     }

@@ -39,14 +39,14 @@ pub(in crate::send) enum Wire {
 pub(in crate::send) struct Alone {
     pub(super) client: h1::Client,
     pub(super) counted: Counted,
-    /// Where it goes afterwards; `None` = it is closed.
-    pub(super) pool: Option<Rc<Pool>>,
+    /// Where it goes afterwards.
+    pub(super) pool: Rc<Pool>,
 }
 
 /// A request's part of an HTTP/2 connection, until it is dropped.
 pub(in crate::send) struct Stream {
     connection: Rc<SharedConnection>,
-    pool: Option<Rc<Pool>>,
+    pool: Rc<Pool>,
 }
 
 impl Counted {
@@ -85,17 +85,15 @@ impl SharedConnection {
 }
 
 impl Stream {
-    pub(super) fn new(connection: &Rc<SharedConnection>, pool: Option<&Rc<Pool>>) -> Self {
-        Self { connection: Rc::clone(connection), pool: pool.map(Rc::clone) }
+    pub(super) fn new(connection: &Rc<SharedConnection>, pool: &Rc<Pool>) -> Self {
+        Self { connection: Rc::clone(connection), pool: Rc::clone(pool) }
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
         self.connection.last_used.set(Instant::now());
-        if let Some(pool) = &self.pool {
-            pool.notify();
-        }
+        self.pool.notify();
     }
 }
 
@@ -116,10 +114,7 @@ impl Wire {
             Self::Http1(alone) => {
                 let Alone { client, counted, pool } = alone;
                 let idle_timeout = counted.0.settings.idle_timeout;
-                let release = move |client| match pool {
-                    Some(pool) => pool.put(client, counted, idle_timeout),
-                    None => drop(counted),
-                };
+                let release = move |client| pool.put(client, counted, idle_timeout);
                 let options = h1::ExchangeOptions::default();
                 let response = client.exchange(request, early, options, release).await;
                 Ok((response.map_err(|error| as_safe(error, &request.method))?, None))

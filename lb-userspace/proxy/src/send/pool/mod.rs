@@ -8,8 +8,9 @@ mod connection;
 mod open;
 
 use super::settings::Settings;
-use crate::http::h1;
-use lb_model::UpstreamProtocol;
+use crate::{connection::Connection, http::h1};
+use foldhash::fast::FixedState;
+use lb_model::{ProxyProtocol, UpstreamProtocol};
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -36,6 +37,9 @@ pub(super) struct PoolKey {
     protocol: UpstreamProtocol,
     tls: Option<u64>,
     host_name: Option<Arc<str>>,
+    announces: Option<ProxyProtocol>,
+    /// The client that connections tell, and where it connected.
+    told: Option<(SocketAddr, SocketAddr)>,
 }
 
 /// All connections of a worker.
@@ -75,9 +79,21 @@ impl PoolKey {
         let tls = settings.tls.as_ref().map(|it| it.identity());
         // The name is verified, if at all, by TLS.
         let host_name = tls.and(host_name).map(Arc::clone);
-        let parts = (address, settings.protocol, tls, &host_name);
-        let hash = foldhash::fast::FixedState::default().hash_one(parts);
-        Self { hash, address, protocol: settings.protocol, tls, host_name }
+        let protocol = settings.protocol;
+        let announces = settings.sends_proxy_protocol;
+        let hash = FixedState::default().hash_one((address, protocol, tls, &host_name, announces));
+        Self { hash, address, protocol, tls, host_name, announces, told: None }
+    }
+
+    /// For connections that tell this client, and serve no other.
+    fn telling(&self, client: &Connection) -> Self {
+        let told = (client.client, client.local);
+        Self {
+            hash: FixedState::default().hash_one((self.hash, told)),
+            told: Some(told),
+            host_name: self.host_name.clone(),
+            ..*self
+        }
     }
 }
 

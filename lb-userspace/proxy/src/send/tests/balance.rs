@@ -19,7 +19,7 @@ fn balanced(weights: &[u16], balance: Balance) -> std::sync::Arc<Upstream> {
 }
 
 fn by_source(upstream: &Upstream, client: u32) -> String {
-    let key = upstream.key(IpAddr::from(client.to_be_bytes()), None);
+    let key = upstream.key(Some(client.to_be_bytes().into()), None);
     upstream.pick(&key, &[]).unwrap().name().to_owned()
 }
 
@@ -97,7 +97,7 @@ fn headers_and_cookies_are_hashed_and_requests_without_are_balanced() {
     let mut request = Request::new(Method::Get, "a", "/");
     request.fields.append("X-User", b"7");
     request.fields.append("Cookie", b"user=7");
-    let client = IpAddr::from([10, 9, 9, 9]);
+    let client = Some(IpAddr::from([10, 9, 9, 9]));
     for key in [HashKey::Header("x-user".into()), HashKey::Cookie("user".into())] {
         let upstream = balanced(&[1, 1, 1, 1], Balance::Maglev(key));
         let keyed = upstream.key(client, Some(&request));
@@ -195,7 +195,7 @@ proptest! {
             let one_lives = weights.iter().enumerate().any(lives);
             for offset in 0..20_u32 {
                 let client = client.wrapping_add(offset).to_be_bytes();
-                match upstream.pick(&upstream.key(client.into(), None), &[]) {
+                match upstream.pick(&upstream.key(Some(client.into()), None), &[]) {
                     Ok(lease) => {
                         prop_assert!(!is_dead(lease.name()));
                         prop_assert!(weights[lease.name()[1..].parse::<usize>().unwrap()] > 0);

@@ -12,22 +12,23 @@ use crate::{
     send::{Backend, BackendEdits, Lease, Plan, Sender, Upstream, ask, dispatch, random},
 };
 use lb_model::Timeouts;
-use std::{rc::Rc, sync::Arc};
+use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 use tokio::time::Instant;
 
 /// A worker's sender with a client in front of it.
 pub(super) struct Proxy {
     pub(super) sender: Rc<Sender>,
+    pub(super) client: SocketAddr,
 }
 
 impl Proxy {
     pub(super) fn new() -> Self {
-        Self { sender: Sender::new() }
+        Self { sender: Sender::new(), client: "192.0.2.1:4711".parse().unwrap() }
     }
 
     /// The response, and what was noted.
     pub(super) async fn dispatch(&self, plan: &Plan, request: Request) -> (Response, Record) {
-        let mut exchange = exchange();
+        let mut exchange = exchange(self.client);
         let response = dispatch(&self.sender, &mut exchange, plan, request).await;
         (response, exchange.record)
     }
@@ -64,8 +65,7 @@ pub(super) async fn text(response: &mut Response) -> String {
     text
 }
 
-fn exchange() -> Exchange {
-    let client = "192.0.2.1:4711".parse().unwrap();
+fn exchange(client: SocketAddr) -> Exchange {
     let local = "192.0.2.80:80".parse().unwrap();
     let record = Record {
         started: Instant::now().into_std(),
@@ -218,6 +218,71 @@ async fn the_proxys_own_requests_are_answered_too() {
         let late = ask(&sender, &upstream, get(), limit).await;
         assert_eq!(late.unwrap_err(), Reason::RequestTimeout);
         assert_eq!(upstream.snapshot().under_way, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_request_is_lost_while_endpoints_come_and_go() {
+    in_worker(async {
+        let backends = [TestBackend::start("a").await, TestBackend::start("b").await];
+        let model = model_at(&backends.each_ref().map(|it| it.address));
+        let upstream = compile(&model);
+        let (proxy, plan) = (Proxy::new(), plan(&upstream));
+        let client = async || {
+            for _ in 0..50 {
+                assert_eq!(proxy.asked(&plan).await.0, 200);
+            }
+        };
+        let is_done = Cell::new(false);
+        let clients = async {
+            futures_util::future::join_all((0..8).map(|_| client())).await;
+            is_done.set(true);
+        };
+        let changes = async {
+            for round in (0..).take_while(|_| !is_done.get()) {
+                let mut changed = model.endpoints.clone();
+                match round % 4 {
+                    0 => drop(changed.remove("e0")),
+                    1 => changed.get_mut("e1").unwrap().drain = true,
+                    2 => changed.get_mut("e1").unwrap().weight = 0,
+                    _ => {}
+                }
+                upstream.set_endpoints(&changed);
+                // One lives at any time.
+                upstream.set_health("e1", None, round % 8 < 5);
+                tokio::task::yield_now().await;
+            }
+            upstream.set_health("e1", None, true);
+            upstream.set_endpoints(&model.endpoints);
+        };
+        tokio::join!(clients, changes);
+        assert_eq!(upstream.snapshot().under_way, 0);
+        let lost: u64 = upstream.snapshot().endpoints.iter().map(|it| it.failures_count).sum();
+        assert_eq!(lost, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_nothing_behind() {
+    in_worker(async {
+        let shop = TestBackend::scripted("shop", &[Action::Hang]).await;
+        let upstream = compile(&model_at(&[shop.address]));
+        let (proxy, plan) = (Proxy::new(), plan(&upstream));
+        let came = async {
+            while shop.requests().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            answered = proxy.asked(&plan) => panic!("{answered:?}"),
+            () = came => {}
+        }
+        let statistics = upstream.snapshot();
+        assert_eq!((statistics.under_way, statistics.pending), (0, 0));
+        assert_eq!(statistics.endpoints[0].connections, 0);
+        assert_eq!(statistics.endpoints[0].failures_count, 0);
     })
     .await;
 }

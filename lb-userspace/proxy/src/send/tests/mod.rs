@@ -14,7 +14,7 @@ mod retry;
 mod timeouts;
 mod tls;
 
-use super::{Upstream, random};
+use super::{PickKey, Upstream, random};
 use lb_model::{Endpoint, EndpointAddress};
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
@@ -51,7 +51,7 @@ fn compile(model: &lb_model::Upstream) -> Arc<Upstream> {
 fn shares(upstream: &Upstream, count: u32) -> HashMap<String, u32> {
     let mut shares = HashMap::new();
     for _ in 0..count {
-        let lease = upstream.pick(&Default::default(), &[]).unwrap();
+        let lease = upstream.pick(&PickKey::default(), &[]).unwrap();
         *shares.entry(lease.name().to_owned()).or_default() += 1;
     }
     shares

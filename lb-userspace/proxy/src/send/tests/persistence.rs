@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 fn sticky(upstream: &Arc<Upstream>) -> Plan {
     let persistence =
-        CookiePersistence { cookie: "at".into(), lifetime: Some(Duration::from_secs(600)) };
+        CookiePersistence { cookie: "at".into(), lifetime: Some(Duration::from_mins(10)) };
     let backends = vec![super::dispatch::backend(upstream, 1)];
     Plan::new(backends, Timeouts::default(), None, Some(persistence))
 }

@@ -133,7 +133,7 @@ async fn too_many_that_wait_are_refused() {
         let shop = TestBackend::start("shop").await;
         let limits =
             UpstreamLimits { connections_max: 1, pending_max: 1, ..UpstreamLimits::default() };
-        let connect_timeout = Duration::from_millis(50);
+        let connect_timeout = Duration::from_millis(300);
         let model = lb_model::Upstream { limits, connect_timeout, ..model_at(&[shop.address]) };
         let upstream = compile(&model);
         let (proxy, plan) = (Proxy::new(), plan(&upstream));
@@ -182,14 +182,18 @@ async fn connections_that_tell_the_client_are_not_shared() {
             ..model_at(&[shop.address])
         };
         let upstream = compile(&model);
-        let (proxy, plan) = (Proxy::new(), plan(&upstream));
-        for _ in 0..2 {
+        let (mut proxy, plan) = (Proxy::new(), plan(&upstream));
+        for port in [4_711, 4_711, 4_712, 4_711] {
+            proxy.client.set_port(port);
             proxy.asked(&plan).await;
         }
         assert_eq!(shop.connections(), 2);
-        assert_eq!(upstream.snapshot().endpoints[0].connections, 0);
-        let told = "PROXY TCP4 192.0.2.1 192.0.2.80 4711 80\r\nGET /";
-        assert!(shop.requests().iter().all(|it| it.starts_with(told)), "{:?}", shop.requests());
+        let told = |port| format!("PROXY TCP4 192.0.2.1 192.0.2.80 {port} 80\r\nGET /");
+        let requests = shop.requests();
+        assert!(requests[0].starts_with(&told(4_711)), "{requests:?}");
+        assert!(requests[1].starts_with("GET /"), "{requests:?}");
+        assert!(requests[2].starts_with(&told(4_712)), "{requests:?}");
+        assert!(requests[3].starts_with("GET /"), "{requests:?}");
     })
     .await;
 }

@@ -180,7 +180,7 @@ async fn retries_stop_where_the_budget_ends() {
         model.limits.retries_percent_max = 0;
         let upstream = compile(&model);
         // Three may always be under way; each of these waits long before its retry.
-        let long = Retry { attempts: 1, backoff: Duration::from_millis(300), ..policy() };
+        let long = Retry { attempts: 1, backoff: Duration::from_millis(600), ..policy() };
         let (proxy, plan) = (Proxy::new(), retrying(&upstream, long));
         let all = (0..10).map(|_| proxy.dispatch(&plan, get()));
         let all = futures_util::future::join_all(all).await;

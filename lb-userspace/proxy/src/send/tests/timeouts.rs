@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(30));
-const LONG: Option<Duration> = Some(Duration::from_secs(60));
+const LONG: Option<Duration> = Some(Duration::from_mins(1));
 
 fn limited(upstream: &Arc<Upstream>, timeouts: Timeouts) -> Plan {
     Plan::new(vec![backend(upstream, 1)], timeouts, None, None)
@@ -48,8 +48,8 @@ async fn a_tunnel_lives_as_long_as_something_moves() {
     in_worker(async {
         let shop = TestBackend::scripted("shop", &[Action::Upgrade]).await;
         let upstream = compile(&model_at(&[shop.address]));
-        let idle = Duration::from_millis(300);
-        let request_limit = Some(Duration::from_millis(200));
+        let idle = Duration::from_millis(600);
+        let request_limit = Some(Duration::from_millis(500));
         let timeouts = Timeouts { request: request_limit, backend: None, idle: Some(idle) };
         let mut request = get();
         request.upgrade = Some("websocket".into());
@@ -68,7 +68,7 @@ async fn a_body_that_does_not_end_is_cut() {
     in_worker(async {
         let shop = TestBackend::scripted("shop", &[Action::AnswerHalf; 2]).await;
         let upstream = compile(&model_at(&[shop.address]));
-        for (request, idle) in [(Some(Duration::from_millis(300)), None), (None, SHORT)] {
+        for (request, idle) in [(Some(Duration::from_millis(500)), None), (None, SHORT)] {
             let plan = limited(&upstream, Timeouts { request, backend: None, idle });
             let (mut response, _) = Proxy::new().dispatch(&plan, get()).await;
             assert_eq!((response.status, &*text(&mut response).await), (200, "0123456789..."));
