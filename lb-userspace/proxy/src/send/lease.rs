@@ -50,7 +50,7 @@ impl Lease {
     /// the scheme's own.
     pub fn authority(&self) -> String {
         let port = self.address().port();
-        let usual = if self.0.settings.tls.is_some() { 443 } else { 80 };
+        let usual = if self.0.settings.outgoing.tls.is_some() { 443 } else { 80 };
         let host = match (self.host_name(), self.address()) {
             (Some(name), _) => name.to_owned(),
             (None, SocketAddr::V4(address)) => address.ip().to_string(),

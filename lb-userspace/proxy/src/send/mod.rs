@@ -22,6 +22,7 @@ mod replay;
 mod resolve;
 mod retry;
 mod sender;
+mod session;
 mod settings;
 mod statistics;
 mod tail;

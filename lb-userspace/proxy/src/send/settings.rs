@@ -1,9 +1,9 @@
 //! What holds for all endpoints of an upstream.
 
 use super::{limits::Retries, outlier::Roster, statistics::Counter};
-use crate::secure::ClientTls;
+use crate::{secure::ClientTls, stream::Outgoing};
 use arc_swap::ArcSwap;
-use lb_model::{OutlierDetection, ProxyProtocol, Upstream, UpstreamLimits, UpstreamProtocol};
+use lb_model::{OutlierDetection, Upstream, UpstreamLimits, UpstreamProtocol};
 use std::{
     sync::{Arc, Mutex, atomic::AtomicU32},
     time::Duration,
@@ -16,20 +16,16 @@ pub(super) struct Settings {
     pub(super) name: Arc<str>,
     /// What is spoken.
     pub(super) protocol: UpstreamProtocol,
-    /// TLS, if it is spoken.
-    pub(super) tls: Option<Arc<ClientTls>>,
+    /// How a connection begins.
+    pub(super) outgoing: Outgoing,
     /// When endpoints are left out.
     pub(super) outlier: Option<OutlierDetection>,
     /// What may be under way.
     pub(super) limits: UpstreamLimits,
     /// How long an endpoint that comes is spared.
     pub(super) slow_start: Duration,
-    /// How long connecting may take.
-    pub(super) connect_timeout: Duration,
     /// How long a connection is kept unused.
     pub(super) idle_timeout: Duration,
-    /// Whether connections tell the client.
-    pub(super) sends_proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// What an upstream has under way. Outlives the configuration.
@@ -59,13 +55,15 @@ impl Settings {
         Self {
             name: name.into(),
             protocol: model.protocol,
-            tls,
+            outgoing: Outgoing {
+                connect_timeout: model.connect_timeout,
+                proxy_protocol: model.sends_proxy_protocol,
+                tls,
+            },
             outlier: model.outlier.clone(),
             limits: model.limits,
             slow_start: model.slow_start,
-            connect_timeout: model.connect_timeout,
             idle_timeout: model.idle_timeout,
-            sends_proxy_protocol: model.sends_proxy_protocol,
         }
     }
 }

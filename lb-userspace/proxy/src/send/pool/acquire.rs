@@ -24,7 +24,7 @@ pub(in crate::send) async fn acquire(
     client: Option<&Connection>,
 ) -> Result<Wire, SendError> {
     let endpoint = lease.endpoint();
-    let pool = match client.filter(|_| endpoint.settings.sends_proxy_protocol.is_some()) {
+    let pool = match client.filter(|_| endpoint.settings.outgoing.proxy_protocol.is_some()) {
         Some(client) => pools.of(&Arc::new(endpoint.pool_key.telling(client))),
         None => pools.of(&endpoint.pool_key),
     };
@@ -52,7 +52,7 @@ async fn wait_or_open(
     pool: &Rc<Pool>,
     client: Option<&Connection>,
 ) -> Result<Wire, SendError> {
-    let deadline = Instant::now() + endpoint.settings.connect_timeout;
+    let deadline = Instant::now() + endpoint.settings.outgoing.connect_timeout;
     loop {
         // One connection at a time, where many requests are to share it.
         let shares =

@@ -76,11 +76,11 @@ impl PoolKey {
         settings: &Settings,
         host_name: Option<&Arc<str>>,
     ) -> Self {
-        let tls = settings.tls.as_ref().map(|it| it.identity());
+        let tls = settings.outgoing.tls.as_ref().map(|it| it.identity());
         // The name is verified, if at all, by TLS.
         let host_name = tls.and(host_name).map(Arc::clone);
         let protocol = settings.protocol;
-        let announces = settings.sends_proxy_protocol;
+        let announces = settings.outgoing.proxy_protocol;
         let hash = FixedState::default().hash_one((address, protocol, tls, &host_name, announces));
         Self { hash, address, protocol, tls, host_name, announces, told: None }
     }

@@ -35,7 +35,7 @@ async fn try_open(endpoint: &Endpoint, client: Option<&Connection>) -> Result<Op
     let settings = &endpoint.settings;
     let connected = connect(endpoint, client).await;
     let stream = connected.map_err(|_| SendError::unseen(Reason::ConnectFailed))?;
-    let (io, agreed_http2) = match &settings.tls {
+    let (io, agreed_http2) = match &settings.outgoing.tls {
         Some(tls) => tls.connect(stream, endpoint.host_name.as_deref()).await?,
         None => (Io::from(stream), false),
     };
@@ -48,7 +48,7 @@ async fn try_open(endpoint: &Endpoint, client: Option<&Connection>) -> Result<Op
 async fn connect(endpoint: &Endpoint, client: Option<&Connection>) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(endpoint.address).await?;
     stream.set_nodelay(true)?;
-    if let Some(version) = endpoint.settings.sends_proxy_protocol {
+    if let Some(version) = endpoint.settings.outgoing.proxy_protocol {
         let header = announcement(version, &stream, client)?;
         stream.write_all(&header).await?;
     }

@@ -19,7 +19,7 @@ use lb_model::{Endpoint, EndpointAddress};
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 /// Endpoints `e0`, `e1`, ... of these weights at addresses of their own.
-fn model(weights: &[u16]) -> lb_model::Upstream {
+pub(super) fn model(weights: &[u16]) -> lb_model::Upstream {
     let endpoints = weights.iter().zip(1_u8..).map(|(weight, number)| {
         let address = EndpointAddress::Ip([10, 0, 0, number].into());
         let endpoint = Endpoint { address, port: 80, weight: *weight, drain: false };
@@ -42,7 +42,7 @@ fn model_at(addresses: &[SocketAddr]) -> lb_model::Upstream {
     lb_model::Upstream { endpoints: endpoints.collect(), ..lb_model::Upstream::default() }
 }
 
-fn compile(model: &lb_model::Upstream) -> Arc<Upstream> {
+pub(super) fn compile(model: &lb_model::Upstream) -> Arc<Upstream> {
     random::restart(1);
     Upstream::compile("shop", model, None, 7, None)
 }
