@@ -2,6 +2,7 @@
 
 use super::{
     Lease, SendError, Sender, Upstream,
+    clock::after,
     limits::RetryPermit,
     plan::BackendEdits,
     pool::{Stream, acquire},
@@ -129,7 +130,7 @@ impl Job<'_> {
             let settings = self.upstream.settings();
             *permit = RetryPermit::begin(self.upstream.shared(), &settings.limits);
         }
-        let is_late = self.deadline.is_some_and(|it| Instant::now() + wait >= it);
+        let is_late = self.deadline.is_some_and(|it| after(Instant::now(), wait) >= it);
         permit.is_some() && !is_late
     }
 
@@ -170,7 +171,7 @@ impl Job<'_> {
 
     /// When a try that begins now is given up before its response's header is there, and why.
     fn due(&self, now: Instant) -> Option<(Instant, Reason)> {
-        let backend = self.timeouts.backend.map(|it| (now + it, Reason::UpstreamTimeout));
+        let backend = self.timeouts.backend.map(|it| (after(now, it), Reason::UpstreamTimeout));
         let request = self.deadline.map(|it| (it, Reason::RequestTimeout));
         match (backend, request) {
             (Some(backend), Some(request)) if backend.0 < request.0 => Some(backend),

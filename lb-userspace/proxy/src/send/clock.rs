@@ -12,9 +12,17 @@ pub(super) fn now_ns() -> u64 {
     nanoseconds((Instant::now() + HOUR).saturating_duration_since(*EPOCH)).max(1)
 }
 
+/// `length` after `start`; what no clock reaches is very late.
+pub(super) fn after(start: Instant, length: Duration) -> Instant {
+    start.checked_add(length).unwrap_or(start + LATE)
+}
+
 /// A length of time; at most 584 years.
 pub(super) fn nanoseconds(length: Duration) -> u64 {
     u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }
+
+/// A lifetime of machines.
+const LATE: Duration = Duration::from_hours(24 * 365 * 30);
 
 const HOUR: Duration = Duration::from_hours(1);

@@ -3,6 +3,7 @@
 use super::{
     Plan, Sender, Upstream,
     attempt::{Job, Progress},
+    clock::after,
     persistence,
 };
 use crate::{
@@ -41,7 +42,7 @@ pub async fn dispatch(
         edits: backend.edits.as_deref(),
         timeouts: plan.timeouts,
         retry: plan.retry.as_ref(),
-        deadline: plan.timeouts.request.map(|it| started + it),
+        deadline: plan.timeouts.request.map(|it| after(started, it)),
     };
     let mut progress = Progress::default();
     let answered = job.run(&mut request, &mut progress).await;
@@ -77,7 +78,7 @@ pub async fn ask(
         edits: None,
         timeouts: Timeouts::default(),
         retry: None,
-        deadline: timeout.map(|it| Instant::now() + it),
+        deadline: timeout.map(|it| after(Instant::now(), it)),
     };
     job.run(&mut request, &mut Progress::default()).await
 }

@@ -1,7 +1,7 @@
 //! A response's body on its way to the client: holds what the request holds until it ends, and
 //! watches the time.
 
-use super::{Lease, pool::Stream};
+use super::{Lease, clock::after, pool::Stream};
 use crate::http::{Body, BodyError, BodyStream, Frame};
 use std::{
     cell::Cell,
@@ -77,7 +77,7 @@ impl Limits {
     }
 
     fn due(&self) -> Option<Instant> {
-        let idle = self.idle.as_ref().map(|(length, moved)| moved.get() + *length);
+        let idle = self.idle.as_ref().map(|(length, moved)| after(moved.get(), *length));
         match (idle, self.deadline) {
             (Some(idle), Some(deadline)) => Some(idle.min(deadline)),
             (idle, deadline) => idle.or(deadline),

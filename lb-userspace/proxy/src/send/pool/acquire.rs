@@ -8,7 +8,7 @@ use super::{
 use crate::{
     connection::Connection,
     http::Reason,
-    send::{Lease, SendError, endpoint::Endpoint, limits::Pending},
+    send::{Lease, SendError, clock::after, endpoint::Endpoint, limits::Pending},
 };
 use lb_model::UpstreamProtocol;
 use std::{
@@ -52,7 +52,7 @@ async fn wait_or_open(
     pool: &Rc<Pool>,
     client: Option<&Connection>,
 ) -> Result<Wire, SendError> {
-    let deadline = Instant::now() + endpoint.settings.outgoing.connect_timeout;
+    let deadline = after(Instant::now(), endpoint.settings.outgoing.connect_timeout);
     loop {
         // One connection at a time, where many requests are to share it.
         let shares =

@@ -5,6 +5,7 @@ use crate::{
     http::{Informational, Method, Request, Response, h1, h2},
     send::{
         SendError,
+        clock::after,
         endpoint::{Endpoint, State},
         limits::count_in,
     },
@@ -80,7 +81,7 @@ impl SharedConnection {
     pub(super) fn is_over(&self, now: Instant) -> bool {
         let is_unused = self.client.streams_active() == 0;
         let idle_timeout = self.counted.0.settings.idle_timeout;
-        self.client.is_closed() || (is_unused && self.last_used.get() + idle_timeout <= now)
+        self.client.is_closed() || (is_unused && after(self.last_used.get(), idle_timeout) <= now)
     }
 }
 

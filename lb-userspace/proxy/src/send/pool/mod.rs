@@ -7,7 +7,7 @@ mod acquire;
 mod connection;
 mod open;
 
-use super::settings::Settings;
+use super::{clock::after, settings::Settings};
 use crate::{connection::Connection, http::h1};
 use foldhash::fast::FixedState;
 use lb_model::{ProxyProtocol, UpstreamProtocol};
@@ -152,7 +152,7 @@ impl Pool {
         if idle.len() >= IDLE_MAX {
             idle.remove(0);
         }
-        idle.push(Idle { client, counted, expires: Instant::now() + idle_timeout });
+        idle.push(Idle { client, counted, expires: after(Instant::now(), idle_timeout) });
         self.notify();
     }
 

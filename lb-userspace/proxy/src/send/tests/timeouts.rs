@@ -44,6 +44,20 @@ async fn a_backend_that_does_not_answer_is_given_up() {
 }
 
 #[tokio::test]
+async fn no_time_is_too_long() {
+    in_worker(async {
+        let shop = TestBackend::start("shop").await;
+        let longest = Some(Duration::MAX);
+        let mut model = model_at(&[shop.address]);
+        (model.idle_timeout, model.connect_timeout) = (Duration::MAX, Duration::MAX);
+        let timeouts = Timeouts { request: longest, backend: longest, idle: longest };
+        let plan = limited(&compile(&model), timeouts);
+        assert_eq!(Proxy::new().asked(&plan).await, (200, "shop".to_owned()));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_tunnel_lives_as_long_as_something_moves() {
     in_worker(async {
         let shop = TestBackend::scripted("shop", &[Action::Upgrade]).await;
