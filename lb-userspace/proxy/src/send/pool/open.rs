@@ -33,14 +33,15 @@ pub(super) async fn open(
 
 async fn try_open(endpoint: &Endpoint, client: Option<&Connection>) -> Result<Opened, SendError> {
     let settings = &endpoint.settings;
-    let connected = connect(endpoint, client).await;
-    let stream = connected.map_err(|_| SendError::unseen(Reason::ConnectFailed))?;
+    let failed = SendError::unseen(Reason::ConnectFailed);
+    let stream = connect(endpoint, client).await.map_err(|_| failed)?;
     let (io, agreed_http2) = match &settings.outgoing.tls {
         Some(tls) => tls.connect(stream, endpoint.host_name.as_deref()).await?,
         None => (Io::from(stream), false),
     };
     if agreed_http2 || settings.protocol == UpstreamProtocol::Http2 {
-        return Ok(Opened::Http2(h2::Client::connect(io, h2::ClientOptions::default()).await?));
+        let connected = h2::Client::connect(io, h2::ClientOptions::default()).await;
+        return connected.map(Opened::Http2).map_err(|_| failed);
     }
     Ok(Opened::Http1(h1::Client::new(io, h1::ResponseLimits::default())))
 }

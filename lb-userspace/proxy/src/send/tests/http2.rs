@@ -1,7 +1,7 @@
 //! Connections that requests share.
 
 use super::{
-    backend::in_worker,
+    backend::{TestBackend, in_worker},
     compile,
     dispatch::{Proxy, plan},
     model_at,
@@ -126,6 +126,27 @@ async fn without_more_connections_requests_wait_for_a_stream() {
         assert_eq!(server.connections.get(), 1);
         let statistics = upstream.snapshot();
         assert_eq!((statistics.pending, statistics.under_way), (0, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_does_not_speak_it_is_passed_over() {
+    in_worker(async {
+        let other = TestBackend::start("other").await;
+        let (address, server) = start(100).await;
+        server.answer();
+        let mut model = http2(address);
+        let others = model_at(&[other.address]).endpoints.into_values();
+        model.endpoints.extend(others.map(|it| ("other".to_owned(), it)));
+        let upstream = compile(&model);
+        let (proxy, plan) = (Proxy::new(), plan(&upstream));
+        for _ in 0..20 {
+            assert_eq!(proxy.asked(&plan).await, (200, "two".to_owned()));
+        }
+        let statistics = upstream.snapshot();
+        assert!(statistics.endpoints[1].failures_count > 0);
+        assert!(statistics.endpoints[1].connect_errors_count > 0);
     })
     .await;
 }
