@@ -9,9 +9,10 @@ use crate::http::Reason;
 pub struct SendError {
     /// Why.
     pub reason: Reason,
-    /// The endpoint cannot have begun to answer: no connection, a kept connection that was closed
-    /// before a byte of the response came, or an HTTP/2 stream that the endpoint refused unseen
-    /// (RFC 9113, sections 6.8 and 8.7). Sending it again is safe whatever the method is.
+    /// The request can be sent again without being asked for: there was no connection, the endpoint
+    /// refused an HTTP/2 stream unseen (RFC 9113, sections 6.8 and 8.7), or a kept connection was
+    /// closed before a byte of the response came. The last one is a guess, which the sender makes
+    /// only for idempotent methods (RFC 9110, section 9.2.2).
     pub is_unseen: bool,
 }
 
