@@ -1,5 +1,6 @@
 //! How many bytes a request body may have.
 
+use super::is_tunnel;
 use crate::http::{Body, BodyError, BodyStream, Frame, Reason, Request, Response};
 use std::task::{Context, Poll};
 
@@ -7,7 +8,7 @@ use std::task::{Context, Poll};
 /// the body ends with [`BodyError::TooLarge`] where they are too many. What a tunnel carries is no
 /// request body.
 pub(super) fn limit(request: &mut Request, bytes_max: u64) -> Option<Response> {
-    if request.upgrade.is_some() {
+    if is_tunnel(request) {
         return None;
     }
     match request.body.length() {

@@ -1,6 +1,6 @@
 //! Which bodies are compressed.
 
-use super::{FilterError, gzip::gzip, vary::vary_by};
+use super::{FilterError, gzip::gzip, is_tunnel, vary::vary_by};
 use crate::http::{Fields, Known, Request, Response};
 use lb_model::Compression as Wanted;
 
@@ -39,7 +39,7 @@ impl Compression {
 
     /// Compresses the body towards the backend.
     pub(super) fn edit_request(&self, request: &mut Request) {
-        if !self.request || request.upgrade.is_some() || request.body.is_empty() {
+        if !self.request || is_tunnel(request) || request.body.is_empty() {
             return;
         }
         if self.is_meant(&request.fields) && self.is_long_enough(request.body.length()) {
@@ -155,7 +155,7 @@ fn starts_with(text: &[u8], prefix: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::fixture::{collected, pieces, request},
+        super::fixture::{append, collected, pieces, request},
         *,
     };
     use crate::http::Body;
@@ -203,7 +203,7 @@ mod tests {
     fn response(status: u16, fields: &[(&str, &str)], length: usize) -> Response {
         let mut response = Response::new(status);
         response.body = Body::from(Bytes::from(vec![b'a'; length]));
-        fields.iter().for_each(|(name, value)| response.fields.append(*name, value.as_bytes()));
+        append(&mut response.fields, fields);
         response
     }
 

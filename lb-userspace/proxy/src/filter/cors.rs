@@ -185,7 +185,10 @@ fn joined(names: &[String]) -> Result<Box<[u8]>, FilterError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::fixture::{append, listed},
+        *,
+    };
     use std::time::Duration;
 
     fn cors(origins: &[&str], credentials: bool, names: &[&str]) -> Cors {
@@ -196,24 +199,19 @@ mod tests {
             allow_methods: owned(names),
             allow_headers: owned(names),
             expose_headers: owned(&["x-one", "x-two"]),
-            max_age: Some(Duration::from_secs(600)),
+            max_age: Some(Duration::from_mins(10)),
         })
         .unwrap()
     }
 
     fn request(method: Method, fields: &[(&str, &str)]) -> Request {
         let mut request = Request::new(method, "api.example", "/");
-        fields.iter().for_each(|(name, value)| request.fields.append(*name, value.as_bytes()));
+        append(&mut request.fields, fields);
         request
     }
 
-    fn listed(response: &Response) -> Vec<String> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut all: Vec<_> = response
-            .fields
-            .iter()
-            .map(|(name, value)| format!("{}: {}", text(name.text()), text(value)))
-            .collect();
+    fn sorted(response: &Response) -> Vec<String> {
+        let mut all = listed(&response.fields);
         all.sort();
         all
     }
@@ -230,7 +228,7 @@ mod tests {
         let mut response = cors.answer(&request).unwrap();
         cors.edit(&cors.allowed(&request), &mut response);
         assert_eq!((response.status, response.reason), (204, Some(Reason::Preflight)));
-        listed(&response)
+        sorted(&response)
     }
 
     fn actual(cors: &Cors, fields: &[(&str, &str)]) -> Vec<String> {
@@ -238,7 +236,7 @@ mod tests {
         assert!(cors.answer(&request).is_none());
         let mut response = Response::new(200);
         cors.edit(&cors.allowed(&request), &mut response);
-        listed(&response)
+        sorted(&response)
     }
 
     #[test]
@@ -275,22 +273,22 @@ mod tests {
         assert_eq!(
             preflight(&listing, "https://a.example"),
             [
-                "access-control-allow-headers: GET, x-a",
-                "access-control-allow-methods: GET, x-a",
-                "access-control-allow-origin: https://a.example",
-                "access-control-max-age: 600",
-                "vary: origin",
+                "access-control-allow-headers=GET, x-a",
+                "access-control-allow-methods=GET, x-a",
+                "access-control-allow-origin=https://a.example",
+                "access-control-max-age=600",
+                "vary=origin",
             ]
         );
-        assert_eq!(preflight(&listing, "https://evil.example"), ["vary: origin"]);
+        assert_eq!(preflight(&listing, "https://evil.example"), ["vary=origin"]);
         let open = cors(&["*"], false, &["*"]);
         assert_eq!(
             preflight(&open, "https://a.example"),
             [
-                "access-control-allow-headers: *",
-                "access-control-allow-methods: *",
-                "access-control-allow-origin: *",
-                "access-control-max-age: 600",
+                "access-control-allow-headers=*",
+                "access-control-allow-methods=*",
+                "access-control-allow-origin=*",
+                "access-control-max-age=600",
             ]
         );
     }
@@ -301,12 +299,12 @@ mod tests {
         assert_eq!(
             preflight(&open, "https://a.example"),
             [
-                "access-control-allow-credentials: true",
-                "access-control-allow-headers: x-a, x-b",
-                "access-control-allow-methods: PUT",
-                "access-control-allow-origin: https://a.example",
-                "access-control-max-age: 600",
-                "vary: origin",
+                "access-control-allow-credentials=true",
+                "access-control-allow-headers=x-a, x-b",
+                "access-control-allow-methods=PUT",
+                "access-control-allow-origin=https://a.example",
+                "access-control-max-age=600",
+                "vary=origin",
             ]
         );
     }
@@ -317,14 +315,14 @@ mod tests {
         assert_eq!(
             actual(&cors, &[("origin", "https://a.example")]),
             [
-                "access-control-allow-credentials: true",
-                "access-control-allow-origin: https://a.example",
-                "access-control-expose-headers: x-one, x-two",
-                "vary: origin",
+                "access-control-allow-credentials=true",
+                "access-control-allow-origin=https://a.example",
+                "access-control-expose-headers=x-one, x-two",
+                "vary=origin",
             ]
         );
-        assert_eq!(actual(&cors, &[("origin", "https://a.evil")]), ["vary: origin"]);
-        assert_eq!(actual(&cors, &[]), ["vary: origin"]);
+        assert_eq!(actual(&cors, &[("origin", "https://a.evil")]), ["vary=origin"]);
+        assert_eq!(actual(&cors, &[]), ["vary=origin"]);
         let plain = request(Method::Options, &[("origin", "https://a.example")]);
         assert!(cors.answer(&plain).is_none(), "OPTIONS without a wanted method is no preflight");
     }

@@ -1,6 +1,10 @@
 //! Another service is asked whether a request may pass.
 
-use super::{Ask, FilterError, forwarded::facing, header_edit::Name, template::is_field_value};
+use super::{
+    Ask, FilterError,
+    header_edit::Name,
+    login::{Login, url},
+};
 use crate::http::{Body, Fields, Known, Method, Reason, Request, Response};
 use futures_util::FutureExt;
 use lb_model::ExternalAuth as Wanted;
@@ -73,7 +77,12 @@ impl ExternalAuth {
     /// The subrequest: never with a body.
     fn question(&self, request: &Request) -> Request {
         let mut question = Request::default();
-        question.method = self.method.clone().unwrap_or_else(|| request.method.clone());
+        question.method = match (&self.method, &request.method) {
+            (Some(method), _) => method.clone(),
+            // That would ask for a tunnel.
+            (None, Method::Connect) => Method::Get,
+            (None, method) => method.clone(),
+        };
         question.scheme = request.scheme;
         question.set_authority(self.host.as_deref().unwrap_or_else(|| request.authority()));
         let target = [&*self.path_prefix, request.target()].concat();
@@ -177,88 +186,10 @@ fn forget(body: &mut Body) {
     }
 }
 
-/// The request's URL as the client wrote it.
-fn url(request: &Request) -> Vec<u8> {
-    let scheme = facing(request).name().as_bytes();
-    [scheme, b"://", request.authority(), request.target()].concat()
-}
-
-/// Where clients log in.
-#[derive(Debug)]
-struct Login(Box<[Piece]>);
-
-#[derive(Debug)]
-enum Piece {
-    Text(Box<str>),
-    Scheme,
-    Host,
-    HostRaw,
-    Path,
-    Url,
-}
-
-impl Login {
-    fn compile(text: &str) -> Result<Self, FilterError> {
-        let wrong = |why| FilterError::new(FILTER, text.escape_debug().to_string(), why);
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong("a place to log in is percent-encoded"));
-        }
-        let mut pieces = Vec::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('{') {
-            let (name, after) = after.split_once('}').ok_or_else(|| wrong("`{` without `}`"))?;
-            pieces.push(Piece::Text(before.into()));
-            pieces.push(match name {
-                "scheme" => Piece::Scheme,
-                "host" => Piece::Host,
-                "host_raw" => Piece::HostRaw,
-                "path" => Piece::Path,
-                "url" => Piece::Url,
-                _ => return Err(wrong("only scheme, host, host_raw, path and url are filled in")),
-            });
-            rest = after;
-        }
-        pieces.push(Piece::Text(rest.into()));
-        Ok(Self(pieces.into()))
-    }
-
-    /// `None` if what was filled in may not be in a field.
-    fn fill(&self, request: &Request) -> Option<Vec<u8>> {
-        let mut place = Vec::new();
-        for piece in &self.0 {
-            match piece {
-                Piece::Text(text) => place.extend_from_slice(text.as_bytes()),
-                Piece::Scheme => encode(facing(request).name().as_bytes(), &mut place),
-                Piece::Host => encode(request.authority(), &mut place),
-                Piece::HostRaw => place.extend_from_slice(request.authority()),
-                Piece::Path => encode(request.target(), &mut place),
-                Piece::Url => encode(&url(request), &mut place),
-            }
-        }
-        is_field_value(&place).then_some(place)
-    }
-}
-
-/// Percent-encodes all but unreserved characters (RFC 3986, section 2.3).
-fn encode(bytes: &[u8], place: &mut Vec<u8>) {
-    for byte in bytes {
-        match byte {
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => {
-                place.push(*byte)
-            }
-            _ => place.extend_from_slice(&[b'%', hex(byte >> 4), hex(byte & 0xf)]),
-        }
-    }
-}
-
-const fn hex(digit: u8) -> u8 {
-    if digit < 10 { b'0' + digit } else { b'A' + digit - 10 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{
-        super::fixture::{FakeAsk, collected, pieces, request},
+        super::fixture::{FakeAsk, append, collected, pieces, request},
         *,
     };
 
@@ -280,7 +211,7 @@ mod tests {
 
     fn answer(status: u16, fields: &[(&str, &str)]) -> Response {
         let mut response = Response::new(status);
-        fields.iter().for_each(|(name, value)| response.fields.append(*name, value.as_bytes()));
+        append(&mut response.fields, fields);
         response
     }
 
@@ -319,7 +250,7 @@ mod tests {
         let (refused, fake) =
             refusal(&wanted(), &mut asking, Ok(answer(200, &[("x-user", "alice")]))).await;
         assert!(refused.is_none());
-        let (upstream, question, timeout) = fake.0.borrow_mut().asked.remove(0);
+        let (upstream, question, timeout) = fake.0.borrow_mut().questions.remove(0);
         assert_eq!((upstream.as_str(), timeout), ("auth", Some(Duration::from_millis(250))));
         assert_eq!(question.method, Method::Patch);
         assert_eq!(question.authority(), b"shop.example:8080");
@@ -348,7 +279,7 @@ mod tests {
         asking.fields.append("x-user", b"root");
         let (refused, fake) = refusal(&wanted, &mut asking, Ok(answer(204, &[]))).await;
         assert!(refused.is_none());
-        let asked = &fake.0.borrow().asked[0].1;
+        let asked = &fake.0.borrow().questions[0].1;
         assert_eq!((&asked.method, asked.authority()), (&Method::Get, &b"auth.example"[..]));
         assert_eq!(asked.target(), b"/check/a?b=c");
         assert_eq!(text(&asking, "x-user"), "", "removed though the answer has none");

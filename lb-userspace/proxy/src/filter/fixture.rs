@@ -6,8 +6,8 @@ use crate::{
     connection::Connection,
     exchange::Exchange,
     http::{
-        Body, BodyError, BodyStream, Frame, Informational, Method, Reason, Request, Response,
-        Scheme, Version,
+        Body, BodyError, BodyStream, Fields, Frame, Informational, Method, Reason, Request,
+        Response, Scheme, Version,
     },
 };
 use bytes::Bytes;
@@ -55,6 +55,18 @@ pub(super) fn request() -> Request {
     Request::new(Method::Get, "shop.example:8080", "/a?b=c")
 }
 
+pub(super) fn append(fields: &mut Fields, all: &[(&str, &str)]) {
+    for (name, value) in all {
+        fields.append(*name, value.as_bytes());
+    }
+}
+
+/// Fields as `name=value`, in order.
+pub(super) fn listed(fields: &Fields) -> Vec<String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    fields.iter().map(|(name, value)| format!("{}={}", text(name.text()), text(value))).collect()
+}
+
 /// A body that comes in these pieces; an empty one stands for a wait.
 pub(super) struct Pieces(pub(super) VecDeque<Result<Frame, BodyError>>);
 
@@ -98,7 +110,7 @@ pub(super) struct FakeAsk(pub(super) Rc<RefCell<Asked>>);
 #[derive(Default)]
 pub(super) struct Asked {
     pub(super) answers: VecDeque<Result<Response, Reason>>,
-    pub(super) asked: Vec<(String, Request, Option<Duration>)>,
+    pub(super) questions: Vec<(String, Request, Option<Duration>)>,
     pub(super) spawned: Vec<(String, Request)>,
 }
 
@@ -119,7 +131,7 @@ impl Ask for FakeAsk {
     ) -> Result<Response, Reason> {
         tokio::task::yield_now().await;
         let mut asked = self.0.borrow_mut();
-        asked.asked.push((upstream.to_owned(), request, timeout));
+        asked.questions.push((upstream.to_owned(), request, timeout));
         asked.answers.pop_front().unwrap_or(Err(Reason::NoEndpoint))
     }
 

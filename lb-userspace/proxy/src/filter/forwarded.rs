@@ -20,7 +20,9 @@ impl TrustedPeers {
     /// The peers of these prefixes.
     pub fn new(prefixes: &[IpNet]) -> Self {
         let mut all = Prefixes::default();
-        prefixes.iter().for_each(|it| all.insert(*it, ()));
+        for prefix in prefixes {
+            all.insert(*prefix, ());
+        }
         Self(all)
     }
 
@@ -63,8 +65,8 @@ pub fn extend(request: &mut Request, connection: &Connection, trusted: &TrustedP
         let authority = SmallVec::<[u8; 64]>::from_slice(request.authority());
         request.fields.append(Known::XForwardedProto, request.scheme.name().as_bytes());
         request.fields.append(Known::XForwardedHost, &authority);
-        let port = itoa::Buffer::new().format(own_port).to_owned();
-        request.fields.append(Known::XForwardedPort, port.as_bytes());
+        let mut port = itoa::Buffer::new();
+        request.fields.append(Known::XForwardedPort, port.format(own_port).as_bytes());
     }
     chain.put(peer);
     request.fields.set(Known::XForwardedFor, &chain.0);
@@ -124,8 +126,7 @@ fn keep_told(request: &mut Request, own_port: u16) {
         if scheme == own_scheme { own_port } else { scheme.port() }
     });
     request.fields.set(Known::XForwardedProto, scheme.name().as_bytes());
-    let port = itoa::Buffer::new().format(port).to_owned();
-    request.fields.set(Known::XForwardedPort, port.as_bytes());
+    request.fields.set(Known::XForwardedPort, itoa::Buffer::new().format(port).as_bytes());
     let host = request.field(Known::XForwardedHost).and_then(|it| str::from_utf8(it).ok());
     if !host.is_some_and(super::rewrite::is_authority) {
         let authority = SmallVec::<[u8; 64]>::from_slice(request.authority());
@@ -151,11 +152,10 @@ fn forget_told(fields: &mut Fields) {
 }
 
 fn told_scheme(fields: &Fields) -> Option<Scheme> {
-    match fields.first(Known::XForwardedProto)?.to_ascii_lowercase().as_slice() {
-        b"http" => Some(Scheme::Http),
-        b"https" => Some(Scheme::Https),
-        _ => None,
-    }
+    let told = fields.first(Known::XForwardedProto)?;
+    [Scheme::Http, Scheme::Https]
+        .into_iter()
+        .find(|it| told.eq_ignore_ascii_case(it.name().as_bytes()))
 }
 
 fn told_port(fields: &Fields) -> Option<u16> {
@@ -193,7 +193,10 @@ impl Write for Text {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::fixture::{append, listed},
+        *,
+    };
     use crate::http::Method;
 
     /// The client found, and the forwarded fields then, for a request of `peer`.
@@ -201,18 +204,13 @@ mod tests {
         let trusted = ["10.0.0.0/8", "2001:db8::/32"].map(|it| it.parse().unwrap());
         let trusted = TrustedPeers::new(&trusted);
         let mut request = Request::new(Method::Get, "shop.example:8080", "/");
-        fields.iter().for_each(|(name, value)| request.fields.append(*name, value.as_bytes()));
+        append(&mut request.fields, fields);
         let client = peer.parse().unwrap();
         let local = "198.51.100.1:8080".parse().unwrap();
         let peer = "203.0.113.9:1".parse().unwrap();
         let connection = Connection { local, peer, client, tls: None };
         let origin = extend(&mut request, &connection, &trusted);
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut all: Vec<_> = request
-            .fields
-            .iter()
-            .map(|(name, value)| format!("{}={}", text(name.text()).to_lowercase(), text(value)))
-            .collect();
+        let mut all: Vec<_> = listed(&request.fields).iter().map(|it| it.to_lowercase()).collect();
         all.sort();
         (origin, all)
     }

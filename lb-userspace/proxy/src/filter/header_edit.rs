@@ -160,7 +160,10 @@ impl<'a> From<&'a Name> for FieldName<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::fixture::exchange, *};
+    use super::{
+        super::fixture::{exchange, listed},
+        *,
+    };
 
     fn edit(set: &[(&str, &str)], add: &[(&str, &str)], remove: &[&str]) -> lb_model::HeaderEdit {
         let pairs = |all: &[(&str, &str)]| {
@@ -168,14 +171,6 @@ mod tests {
         };
         let remove = remove.iter().map(|it| (*it).to_owned()).collect();
         lb_model::HeaderEdit { set: pairs(set), add: pairs(add), remove }
-    }
-
-    fn listed(fields: &Fields) -> Vec<String> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        fields
-            .iter()
-            .map(|(name, value)| format!("{}={}", text(name.text()), text(value)))
-            .collect()
     }
 
     #[test]

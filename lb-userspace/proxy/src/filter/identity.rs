@@ -45,12 +45,12 @@ fn told_trace(request: &Request) -> Option<Box<str>> {
 /// 128 random bits, hexadecimal.
 fn random_id() -> Box<str> {
     let mut bits = fastrand::u128(..);
-    let mut id = String::with_capacity(32);
-    for _ in 0..32 {
-        id.push(char::from_digit((bits & 0xf) as u32, 16).unwrap_or_default());
+    let digits: [u8; 32] = std::array::from_fn(|_| {
+        let digit = (bits & 0xf) as u8;
         bits >>= 4;
-    }
-    id.into_boxed_str()
+        if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
+    });
+    str::from_utf8(&digits).unwrap_or_default().into()
 }
 
 /// The trace id of a valid `traceparent` (section 3.2): `00-<32 digits>-<16 digits>-<2 digits>`,
@@ -80,13 +80,13 @@ fn are_digits(text: &str, length: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::fixture::{exchange, request},
+        super::fixture::{append, exchange, request},
         *,
     };
 
     fn identified(fields: &[(&str, &str)], is_trusted: bool) -> (Exchange, Request) {
         let (mut exchange, mut request) = (exchange(), request());
-        fields.iter().for_each(|(name, value)| request.fields.append(*name, value.as_bytes()));
+        append(&mut request.fields, fields);
         identify(&mut exchange, &mut request, is_trusted);
         (exchange, request)
     }

@@ -1,6 +1,6 @@
 //! Copies of requests whose responses nobody sees.
 
-use super::{Ask, FilterError};
+use super::{Ask, FilterError, is_tunnel};
 use crate::http::{Body, BodyError, BodyStream, Frame, Request};
 use bytes::{Bytes, BytesMut};
 use lb_model::Mirror as Wanted;
@@ -54,7 +54,7 @@ impl Mirrors {
     /// Sends copies: at once if the body is there, else when all of it has been read. Tunnels are
     /// not copied.
     pub(super) fn copy<A: Ask>(&self, request: &mut Request, ask: &A) {
-        if self.all.is_empty() || request.upgrade.is_some() {
+        if self.all.is_empty() || is_tunnel(request) {
             return;
         }
         let chosen = self.all.iter().filter(|it| fastrand::u32(..it.share.1) < it.share.0);
@@ -196,7 +196,7 @@ mod tests {
     #[tokio::test]
     async fn copies_of_bodies_too_large_broken_or_not_read_are_dropped_and_counted() {
         let mirrors = mirrors(&[(Some("one"), (1, 1)), (Some("two"), (1, 1))]);
-        let large = [0; 40 * 1_024];
+        let large = vec![0; 40 * 1_024];
         let broken = Pieces([Ok(Frame::Data("a".into())), Err(BodyError::Broken)].into());
         let known = Body::from(Bytes::from(vec![0; BODY_BYTES_MAX + 1]));
         let bodies = [pieces(&[&large, &large]), Body::from(Box::new(broken)), known];

@@ -18,12 +18,16 @@ mod forwarded;
 mod gzip;
 mod header_edit;
 mod identity;
+mod login;
 mod mirror;
 mod path;
 mod prefixes;
 mod rate_limit;
 mod rewrite;
+mod slow_password;
 mod template;
+#[cfg(test)]
+mod tests;
 mod vary;
 
 pub use ask::Ask;
@@ -139,6 +143,11 @@ impl Filters {
         if let Some(answer) = self.admit(exchange, request) {
             return Err(answer);
         }
+        if let Some(auth) = &self.basic_auth
+            && let Some(refusal) = auth.refuse(request).await
+        {
+            return Err(refusal);
+        }
         if let Some(auth) = &self.auth {
             // Boxed, so that requests without it do not carry its state along.
             if let Some(answer) = Box::pin(auth.refuse(request, ask)).await {
@@ -196,7 +205,6 @@ impl Filters {
             .and_then(|it| it.refuse(exchange.record.client.ip()))
             .or_else(|| self.rate_limits.refuse(exchange, request))
             .or_else(|| self.cors.as_ref()?.answer(request))
-            .or_else(|| self.basic_auth.as_ref()?.refuse(request))
     }
 
     /// Makes the request what the backend is to see, or answers it.
@@ -224,4 +232,9 @@ impl Filters {
         }
         self.answer.as_ref().map(|it| it.answer(exchange, request))
     }
+}
+
+/// Whether what the client sends is no request body but what a tunnel carries.
+fn is_tunnel(request: &Request) -> bool {
+    request.upgrade.is_some() || request.method == Method::Connect
 }

@@ -60,12 +60,11 @@ impl RateLimits {
 
     /// The refusal, if there is one.
     pub(super) fn refuse(&self, exchange: &Exchange, request: &Request) -> Option<Response> {
-        let waits = self.0.iter().map(|limit| limit.take(exchange, request));
-        let wait = waits.filter_map(Result::err).next()?;
+        let wait = self.0.iter().find_map(|limit| limit.take(exchange, request).err())?;
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let mut response = Response::refusal(Reason::RateLimited);
-        let seconds = itoa::Buffer::new().format(seconds.max(1)).to_owned();
-        response.fields.set(Known::RetryAfter, seconds.as_bytes());
+        let mut digits = itoa::Buffer::new();
+        response.fields.set(Known::RetryAfter, digits.format(seconds.max(1)).as_bytes());
         Some(response)
     }
 }
