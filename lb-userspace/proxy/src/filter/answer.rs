@@ -89,6 +89,8 @@ impl Redirect {
 
     fn answer(&self, exchange: &Exchange, request: &Request) -> Response {
         let path = match &self.path {
+            // `OPTIONS *` is about no path.
+            None if !request.path().starts_with(b"/") => b"/".to_vec(),
             None => request.path().to_vec(),
             Some(path) => match path.of(request.path(), exchange.prefix_bytes) {
                 Ok(path) => path,

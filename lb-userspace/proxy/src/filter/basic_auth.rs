@@ -115,7 +115,9 @@ const SCHEME: &[u8] = b"basic ";
 
 impl Password {
     fn compile(text: &[u8]) -> Option<Self> {
-        let text = text.trim_ascii_end();
+        // The end of a line in a file.
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
         if let Some(plain) = text.strip_prefix(b"{PLAIN}") {
             return Some(Self::Digest(&SHA256, digest(&SHA256, plain).as_ref().into()));
         }

@@ -51,6 +51,7 @@ mod tests {
         super::fixture::{collected, pieces, request},
         *,
     };
+    use crate::http::Method;
     use bytes::Bytes;
 
     #[test]
@@ -80,10 +81,13 @@ mod tests {
 
     #[tokio::test]
     async fn tunnels_are_not_limited() {
-        let mut request = request();
-        request.upgrade = Some("websocket".into());
-        request.body = pieces(&[b"12345", b"67890", b"1"]);
-        assert!(limit(&mut request, 1).is_none());
-        assert_eq!(collected(request.body).await.1, None);
+        let (mut upgraded, mut connected) = (request(), request());
+        upgraded.upgrade = Some("websocket".into());
+        connected.method = Method::Connect;
+        for mut request in [upgraded, connected] {
+            request.body = pieces(&[b"12345", b"67890", b"1"]);
+            assert!(limit(&mut request, 1).is_none());
+            assert_eq!(collected(request.body).await.1, None);
+        }
     }
 }

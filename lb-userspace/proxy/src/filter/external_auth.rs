@@ -77,12 +77,9 @@ impl ExternalAuth {
     /// The subrequest: never with a body.
     fn question(&self, request: &Request) -> Request {
         let mut question = Request::default();
-        question.method = match (&self.method, &request.method) {
-            (Some(method), _) => method.clone(),
-            // That would ask for a tunnel.
-            (None, Method::Connect) => Method::Get,
-            (None, method) => method.clone(),
-        };
+        // The client's `CONNECT` would ask for a tunnel to the service.
+        let own = if request.method == Method::Connect { &Method::Get } else { &request.method };
+        question.method = self.method.as_ref().unwrap_or(own).clone();
         question.scheme = request.scheme;
         question.set_authority(self.host.as_deref().unwrap_or_else(|| request.authority()));
         let target = [&*self.path_prefix, request.target()].concat();

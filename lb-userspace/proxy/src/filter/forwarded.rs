@@ -34,7 +34,7 @@ impl TrustedPeers {
 
 /// Who a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct Sender {
     /// The client; its port is 0 if only its address was told.
     pub client: SocketAddr,
     /// Whether the peer that sent the request is trusted.
@@ -45,7 +45,7 @@ pub struct Origin {
 /// the client asked for, in `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `X-Real-IP`. What a
 /// trusted peer said is kept and extended; what others said is replaced, and their `Forwarded`
 /// (RFC 7239) removed.
-pub fn extend(request: &mut Request, connection: &Connection, trusted: &TrustedPeers) -> Origin {
+pub fn extend(request: &mut Request, connection: &Connection, trusted: &TrustedPeers) -> Sender {
     let peer = connection.client.ip().to_canonical();
     let own_port = connection.local.port();
     let is_trusted = trusted.hold(peer);
@@ -73,7 +73,7 @@ pub fn extend(request: &mut Request, connection: &Connection, trusted: &TrustedP
     let mut real = Text::default();
     real.put(client.ip());
     request.fields.set(Known::XRealIp, &real.0);
-    Origin { client, is_trusted }
+    Sender { client, is_trusted }
 }
 
 /// The scheme that the client used, after [`extend`].
@@ -200,7 +200,7 @@ mod tests {
     use crate::http::Method;
 
     /// The client found, and the forwarded fields then, for a request of `peer`.
-    fn extended(peer: &str, fields: &[(&str, &str)]) -> (Origin, Vec<String>) {
+    fn extended(peer: &str, fields: &[(&str, &str)]) -> (Sender, Vec<String>) {
         let trusted = ["10.0.0.0/8", "2001:db8::/32"].map(|it| it.parse().unwrap());
         let trusted = TrustedPeers::new(&trusted);
         let mut request = Request::new(Method::Get, "shop.example:8080", "/");
@@ -209,10 +209,10 @@ mod tests {
         let local = "198.51.100.1:8080".parse().unwrap();
         let peer = "203.0.113.9:1".parse().unwrap();
         let connection = Connection { local, peer, client, tls: None };
-        let origin = extend(&mut request, &connection, &trusted);
+        let sender = extend(&mut request, &connection, &trusted);
         let mut all: Vec<_> = listed(&request.fields).iter().map(|it| it.to_lowercase()).collect();
         all.sort();
-        (origin, all)
+        (sender, all)
     }
 
     #[test]
@@ -227,9 +227,9 @@ mod tests {
             ("Forwarded", "for=1.2.3.4"),
         ];
         for lies in [&lies[..], &[]] {
-            let (origin, fields) = extended("192.0.2.1:4000", lies);
+            let (sender, fields) = extended("192.0.2.1:4000", lies);
             let client = "192.0.2.1:4000".parse().unwrap();
-            assert_eq!(origin, Origin { client, is_trusted: false });
+            assert_eq!(sender, Sender { client, is_trusted: false });
             assert_eq!(
                 fields,
                 [
@@ -252,8 +252,8 @@ mod tests {
             ("X-Forwarded-Host", "outer.example"),
             ("Forwarded", "for=192.0.2.8"),
         ];
-        let (origin, fields) = extended("[::ffff:10.0.0.1]:4000", &told);
-        assert_eq!(origin, Origin { client: "192.0.2.8:0".parse().unwrap(), is_trusted: true });
+        let (sender, fields) = extended("[::ffff:10.0.0.1]:4000", &told);
+        assert_eq!(sender, Sender { client: "192.0.2.8:0".parse().unwrap(), is_trusted: true });
         assert_eq!(
             fields,
             [
@@ -282,8 +282,8 @@ mod tests {
             ("::ffff:192.0.2.8", "192.0.2.8:0"),
             ("192.0.2.8, ,", "192.0.2.8:0"),
         ] {
-            let (origin, _) = extended("10.0.0.1:4000", &[("x-forwarded-for", told)]);
-            assert_eq!(origin.client, client.parse().unwrap(), "{told}");
+            let (sender, _) = extended("10.0.0.1:4000", &[("x-forwarded-for", told)]);
+            assert_eq!(sender.client, client.parse().unwrap(), "{told}");
         }
     }
 

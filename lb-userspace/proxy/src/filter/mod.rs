@@ -33,7 +33,7 @@ mod vary;
 pub use ask::Ask;
 pub use backend::BackendFilters;
 pub use error::FilterError;
-pub use forwarded::{Origin, TrustedPeers, extend};
+pub use forwarded::{Sender, TrustedPeers, extend};
 pub use identity::identify;
 
 use crate::{

@@ -31,6 +31,9 @@ pub(super) struct TooLong;
 /// Bytes of a path that an expression makes; a longer one is refused with 414.
 pub(super) const PATH_BYTES_MAX: usize = 64 * 1_024;
 
+/// Matches that are replaced; what follows stays as it is. Each may cost a look at all of the path.
+const MATCHES_MAX: usize = 64;
+
 /// Bytes of a compiled expression; a larger one is refused when it is compiled.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
@@ -90,7 +93,7 @@ impl Replace {
     fn all(&self, path: &[u8]) -> Result<Vec<u8>, TooLong> {
         let mut new = Vec::with_capacity(path.len() + self.replacement.len());
         let mut end = 0;
-        for captures in self.regex.captures_iter(path) {
+        for captures in self.regex.captures_iter(path).take(MATCHES_MAX) {
             let Some(whole) = captures.get_match() else { continue };
             new.extend_from_slice(path.get(end..whole.start()).unwrap_or_default());
             end = whole.end();
@@ -235,12 +238,17 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_that_makes_paths_too_long_is_stopped() {
+    fn what_an_expression_may_make_of_a_path_is_bounded() {
         let rewrite =
             PathRewrite::Regex { pattern: "^.*$".into(), replacement: "$0$0$0$0$0$0$0$0".into() };
         let new = NewPath::compile("test", &rewrite).unwrap();
         assert!(new.of(&b"/".repeat(8 * 1_024), 0).is_ok());
         assert_eq!(new.of(&b"/".repeat(32 * 1_024), 0), Err(TooLong));
+        let rewrite = PathRewrite::Regex { pattern: "a".into(), replacement: "b".into() };
+        let new = NewPath::compile("test", &rewrite).unwrap();
+        let path = [b"/".to_vec(), b"a".repeat(100)].concat();
+        let expected = [b"/".to_vec(), b"b".repeat(64), b"a".repeat(36)].concat();
+        assert_eq!(new.of(&path, 0), Ok(expected));
     }
 
     #[test]

@@ -60,7 +60,9 @@ impl Rewrite {
         if let Some(NewHost::To(host)) = &self.host {
             request.set_authority(host);
         }
-        let Some(path) = &self.path else { return Ok(prefix_bytes) };
+        // `OPTIONS *` is about no path.
+        let path = self.path.as_ref().filter(|_| request.path().starts_with(b"/"));
+        let Some(path) = path else { return Ok(prefix_bytes) };
         let mut target = path.of(request.path(), prefix_bytes)?;
         if let Some(query) = request.query() {
             target.push(b'?');
