@@ -1,8 +1,9 @@
 //! Which bodies are compressed.
 
 use super::{FilterError, gzip::gzip, is_tunnel, vary::vary_by};
-use crate::http::{Fields, Known, Request, Response};
+use crate::http::{Body, Fields, Known, Request, Response};
 use lb_model::Compression as Wanted;
+use std::mem;
 
 /// Compresses bodies.
 #[derive(Debug)]
@@ -42,8 +43,10 @@ impl Compression {
         if !self.request || is_tunnel(request) || request.body.is_empty() {
             return;
         }
-        if self.is_meant(&request.fields) && self.is_long_enough(request.body.length()) {
-            request.body = gzip(std::mem::take(&mut request.body), self.level);
+        if self.is_meant(&request.fields)
+            && self.is_long_enough(request.body.length())
+            && self.compress(&mut request.body)
+        {
             request.fields.set(Known::ContentEncoding, b"gzip");
         }
     }
@@ -61,14 +64,21 @@ impl Compression {
         }
         // Whether this client gets it compressed or not, others get it otherwise.
         vary_by(&mut response.fields, Known::AcceptEncoding);
-        if !is_accepted || response.body.is_empty() {
+        if !is_accepted || response.body.is_empty() || !self.compress(&mut response.body) {
             return;
         }
-        response.body = gzip(std::mem::take(&mut response.body), self.level);
         response.length_told = None;
         response.fields.set(Known::ContentEncoding, b"gzip");
         response.fields.remove("accept-ranges");
         weaken(&mut response.fields);
+    }
+
+    /// Compresses a body; `false` = it stays as it is.
+    fn compress(&self, body: &mut Body) -> bool {
+        let compressed = gzip(mem::take(body), self.level);
+        let is_compressed = compressed.is_ok();
+        *body = compressed.unwrap_or_else(|body| body);
+        is_compressed
     }
 
     /// Whether a body is of a type that is compressed and may be.
@@ -158,7 +168,6 @@ mod tests {
         super::fixture::{append, collected, pieces, request},
         *,
     };
-    use crate::http::Body;
     use bytes::Bytes;
     use flate2::read::GzDecoder;
     use std::io::Read;

@@ -1,5 +1,7 @@
 //! Why filters cannot be compiled.
 
+use std::borrow::Cow;
+
 /// A filter that cannot be as it is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{filter}: `{text}`: {why}")]
@@ -9,11 +11,15 @@ pub struct FilterError {
     /// The text that is wrong.
     pub text: String,
     /// What is wrong with it.
-    pub why: &'static str,
+    pub why: Cow<'static, str>,
 }
 
 impl FilterError {
-    pub(super) fn new(filter: &'static str, text: impl Into<String>, why: &'static str) -> Self {
-        Self { filter, text: text.into(), why }
+    pub(super) fn new(
+        filter: &'static str,
+        text: impl Into<String>,
+        why: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { filter, text: text.into(), why: why.into() }
     }
 }

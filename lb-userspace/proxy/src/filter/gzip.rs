@@ -8,23 +8,35 @@ use std::{
     mem,
     task::{Context, Poll},
 };
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Streams compressed at once in this process; each takes about 300 KiB. More are passed as they
+/// are.
+static PLACES: Semaphore = Semaphore::const_new(1_024);
 
 /// Compresses a body. What came is passed on as soon as nothing more is there, so that events
-/// arrive one by one; bodies that are there are compressed as a whole.
-pub(super) fn gzip(body: Body, level: u8) -> Body {
+/// arrive one by one; bodies that are there are compressed as a whole. `Err` is the body as it
+/// was, if too many are compressed already.
+pub(super) fn gzip(body: Body, level: u8) -> Result<Body, Body> {
+    gzip_within(&PLACES, body, level)
+}
+
+fn gzip_within(places: &'static Semaphore, body: Body, level: u8) -> Result<Body, Body> {
     let level = Compression::new(u32::from(level.clamp(1, 9)));
-    match body {
-        Body::Empty => Body::Empty,
-        Body::Bytes(bytes) => match at_once(&bytes, level) {
-            Ok(compressed) => Body::from(Bytes::from(compressed)),
-            Err(_) => Body::from(bytes),
+    match (body, places.try_acquire()) {
+        (Body::Empty, _) => Ok(Body::Empty),
+        (Body::Bytes(bytes), _) => match at_once(&bytes, level) {
+            Ok(compressed) => Ok(Body::from(Bytes::from(compressed))),
+            Err(_) => Err(Body::from(bytes)),
         },
-        body @ Body::Stream(_) => Body::from(Box::new(Gzip {
+        (body @ Body::Stream(_), Ok(place)) => Ok(Body::from(Box::new(Gzip {
             body,
             encoder: Some(GzEncoder::new(Vec::new(), level)),
             is_flushed: true,
             trailers: None,
-        })),
+            _place: place,
+        }))),
+        (body @ Body::Stream(_), Err(_)) => Err(body),
     }
 }
 
@@ -34,6 +46,7 @@ struct Gzip {
     encoder: Option<GzEncoder<Vec<u8>>>,
     is_flushed: bool,
     trailers: Option<Frame>,
+    _place: SemaphorePermit<'static>,
 }
 
 /// Compressed bytes that are passed on though more is there.
@@ -127,6 +140,10 @@ mod tests {
     use proptest::prelude::*;
     use std::io::Read;
 
+    fn zipped(body: Body, level: u8) -> Body {
+        gzip(body, level).unwrap()
+    }
+
     fn unzipped(bytes: &[u8]) -> Vec<u8> {
         let mut all = Vec::new();
         let mut decoder = GzDecoder::new(bytes);
@@ -145,7 +162,7 @@ mod tests {
             let parts: Vec<_> = parts.iter().map(|it| it.repeat(repeats)).collect();
             let parts: Vec<_> = parts.iter().map(Vec::as_slice).collect();
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let (bytes, error) = runtime.block_on(collected(gzip(pieces(&parts), level)));
+            let (bytes, error) = runtime.block_on(collected(zipped(pieces(&parts), level)));
             prop_assert_eq!(error, None);
             prop_assert_eq!(unzipped(&bytes), parts.concat());
         }
@@ -153,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_event_arrives_before_the_next_one_comes() {
-        let mut body = gzip(pieces(&[b"data: one\n\n", b"", b"data: two\n\n", b""]), 6);
+        let mut body = zipped(pieces(&[b"data: one\n\n", b"", b"data: two\n\n", b""]), 6);
         let mut inflate = Decompress::new(false);
         for (is_first, expected) in [(true, &b"data: one\n\n"[..]), (false, b"data: two\n\n")] {
             let Some(Ok(Frame::Data(bytes))) = body.frame().await else { unreachable!() };
@@ -169,21 +186,31 @@ mod tests {
     async fn trailers_follow_and_errors_end_it() {
         let trailers = Frame::Trailers(Box::new(Fields::from_iter([("a", "b")])));
         let frames = [Ok(Frame::Data("abc".into())), Ok(trailers)];
-        let mut body = gzip(Body::from(Box::new(Pieces(frames.into()))), 6);
+        let mut body = zipped(Body::from(Box::new(Pieces(frames.into()))), 6);
         let Some(Ok(Frame::Data(bytes))) = body.frame().await else { unreachable!() };
         assert_eq!(unzipped(&bytes), b"abc");
         assert!(matches!(body.frame().await, Some(Ok(Frame::Trailers(_)))));
         assert!(body.frame().await.is_none());
         let frames = [Ok(Frame::Data("abc".into())), Err(BodyError::Broken)];
-        let body = gzip(Body::from(Box::new(Pieces(frames.into()))), 6);
+        let body = zipped(Body::from(Box::new(Pieces(frames.into()))), 6);
         assert_eq!(collected(body).await.1, Some(BodyError::Broken));
     }
 
     #[test]
     fn a_body_that_is_there_keeps_a_known_length() {
-        let body = gzip(Body::from(Bytes::from("abc")), 6);
+        let body = zipped(Body::from(Bytes::from("abc")), 6);
         assert!(body.length().is_some());
         let (bytes, _) = collected(body).now_or_never().unwrap();
         assert_eq!(unzipped(&bytes), b"abc");
+    }
+
+    #[tokio::test]
+    async fn when_too_many_are_compressed_others_pass_as_they_are() {
+        static ONE: Semaphore = Semaphore::const_new(1);
+        let first = gzip_within(&ONE, pieces(&[b"abc"]), 6).unwrap();
+        let other = gzip_within(&ONE, pieces(&[b"abc"]), 6).unwrap_err();
+        assert_eq!(collected(other).await.0, b"abc");
+        drop(first);
+        assert!(gzip_within(&ONE, pieces(&[b"abc"]), 6).is_ok());
     }
 }

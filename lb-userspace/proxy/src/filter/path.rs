@@ -1,11 +1,9 @@
 //! Another path (Gateway API, `HTTPPathModifier`).
 
 use super::FilterError;
+use crate::route::regex;
 use lb_model::PathRewrite;
-use regex_automata::{
-    meta::{Config, Regex},
-    util::{interpolate, syntax},
-};
+use regex_automata::{meta::Regex, util::interpolate};
 
 /// Another path.
 #[derive(Debug)]
@@ -34,9 +32,6 @@ pub(super) const PATH_BYTES_MAX: usize = 64 * 1_024;
 /// Matches that are replaced; what follows stays as it is. Each may cost a look at all of the path.
 const MATCHES_MAX: usize = 64;
 
-/// Bytes of a compiled expression; a larger one is refused when it is compiled.
-const REGEX_BYTES_MAX: usize = 1 << 20;
-
 impl NewPath {
     pub(super) fn compile(filter: &'static str, path: &PathRewrite) -> Result<Self, FilterError> {
         let wrong =
@@ -57,9 +52,9 @@ impl NewPath {
                 if !replacement.bytes().all(is_path_byte) {
                     return wrong(replacement, PLAIN);
                 }
-                let Some(regex) = regex(pattern) else {
-                    return wrong(pattern, "no regular expression, or too large");
-                };
+                let regex = regex(pattern, pattern);
+                let regex =
+                    regex.map_err(|error| FilterError::new(filter, pattern, error.why()))?;
                 let replacement = replacement.as_bytes().into();
                 Ok(Self::Regex(Box::new(Replace { regex, replacement })))
             }
@@ -136,16 +131,6 @@ fn rest_of(path: &[u8], prefix_bytes: usize) -> &[u8] {
     let prefix_bytes = prefix_bytes.min(path.len());
     let (prefix, rest) = path.split_at(prefix_bytes);
     if prefix.ends_with(b"/") { path.get(prefix_bytes - 1..).unwrap_or_default() } else { rest }
-}
-
-fn regex(pattern: &str) -> Option<Regex> {
-    // Paths are bytes that need not be UTF-8.
-    let config = Config::new()
-        .utf8_empty(false)
-        .nfa_size_limit(Some(REGEX_BYTES_MAX))
-        .onepass_size_limit(Some(REGEX_BYTES_MAX))
-        .hybrid_cache_capacity(REGEX_BYTES_MAX);
-    Regex::builder().configure(config).syntax(syntax::Config::new().utf8(false)).build(pattern).ok()
 }
 
 fn rooted(mut path: Vec<u8>) -> Vec<u8> {
