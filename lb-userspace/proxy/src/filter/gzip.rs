@@ -137,7 +137,7 @@ mod tests {
     use crate::http::Fields;
     use flate2::{Decompress, FlushDecompress, read::GzDecoder};
     use futures_util::FutureExt;
-    use proptest::prelude::*;
+    use proptest::{collection::vec, prelude::*};
     use std::io::Read;
 
     fn zipped(body: Body, level: u8) -> Body {
@@ -155,7 +155,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(40))]
         #[test]
         fn what_is_compressed_comes_back_however_it_is_cut(
-            parts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..2_000), 0..20),
+            parts in vec(vec(any::<u8>(), 0..2_000), 0..20),
             repeats in 1_usize..20,
             level in 0_u8..12,
         ) {

@@ -266,10 +266,12 @@ mod tests {
             replacement in "(/[a-z]{0,3}){0,3}/?",
             pattern in "[a-z./]{0,2}(\\(\\.\\*\\))?",
         ) {
-            let prefix = NewPath::compile("test", &PathRewrite::Prefix(replacement.clone())).unwrap();
+            let prefix = PathRewrite::Prefix(replacement.clone());
+            let prefix = NewPath::compile("test", &prefix).unwrap();
             prop_assert!(prefix.of(path.as_bytes(), prefix_bytes).unwrap().starts_with(b"/"));
             let replacement = format!("{replacement}$1");
-            let regex = NewPath::compile("test", &PathRewrite::Regex { pattern, replacement }).unwrap();
+            let regex = PathRewrite::Regex { pattern, replacement };
+            let regex = NewPath::compile("test", &regex).unwrap();
             let new = String::from_utf8(regex.of(path.as_bytes(), 0).unwrap()).unwrap();
             prop_assert!(new.starts_with('/'));
             prop_assert!(!new.split('/').any(|it| it == "." || it == ".."), "{}", new);
