@@ -98,8 +98,9 @@ pub struct Cors {
 pub struct BasicAuth {
     /// The realm told to clients.
     pub realm: String,
-    /// What `htpasswd` writes after the colon, by user: `{SHA256}` or `{SHA}` and base64,
-    /// `{PLAIN}` and text. Other formats are refused where the configuration is read.
+    /// What `htpasswd` writes after the colon, by user: `$2y$` (bcrypt, cost up to 14), `{SHA256}`
+    /// or `{SHA}` and base64, `{PLAIN}` and text. Other formats are refused where the
+    /// configuration is read.
     pub users: BTreeMap<String, Secret>,
 }
 

@@ -13,5 +13,6 @@ mod query;
 mod table;
 
 pub use condition::Mismatch;
+pub(crate) use pattern::regex;
 pub use pattern::{Pattern, PatternError};
 pub use table::{Considered, Found, RouteError, Source, Table, TableBuilder};

@@ -28,23 +28,17 @@ pub struct PatternError {
     why: String,
 }
 
+impl PatternError {
+    /// What is wrong.
+    pub(crate) fn why(&self) -> String {
+        self.why.clone()
+    }
+}
+
 impl Pattern {
     /// Compiles an expression.
     pub fn new(text: &str) -> Result<Self, PatternError> {
-        let wrong = |why: String| PatternError { text: text.to_owned(), why };
-        if text.len() > TEXT_BYTES_MAX {
-            return Err(wrong(format!("it is longer than {TEXT_BYTES_MAX} bytes")));
-        }
-        let config = Config::new()
-            .nfa_size_limit(Some(PATTERN_BYTES_MAX))
-            .onepass_size_limit(Some(PATTERN_BYTES_MAX))
-            .hybrid_cache_capacity(PATTERN_BYTES_MAX)
-            .utf8_empty(false);
-        let regex = Regex::builder()
-            .configure(config)
-            .syntax(syntax::Config::new().utf8(false))
-            .build(&format!("^(?:{text})$"))
-            .map_err(|error| wrong(reason(&error)))?;
+        let regex = regex(text, &format!("^(?:{text})$"))?;
         Ok(Self { text: text.into(), regex })
     }
 
@@ -57,6 +51,24 @@ impl Pattern {
     pub fn text(&self) -> &str {
         &self.text
     }
+}
+
+/// Compiles `expression`, which is made of `text`, over bytes that need not be UTF-8.
+pub(crate) fn regex(text: &str, expression: &str) -> Result<Regex, PatternError> {
+    let wrong = |why: String| PatternError { text: text.to_owned(), why };
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(wrong(format!("it is longer than {TEXT_BYTES_MAX} bytes")));
+    }
+    let config = Config::new()
+        .nfa_size_limit(Some(PATTERN_BYTES_MAX))
+        .onepass_size_limit(Some(PATTERN_BYTES_MAX))
+        .hybrid_cache_capacity(PATTERN_BYTES_MAX)
+        .utf8_empty(false);
+    Regex::builder()
+        .configure(config)
+        .syntax(syntax::Config::new().utf8(false))
+        .build(expression)
+        .map_err(|error| wrong(reason(&error)))
 }
 
 fn reason(error: &regex_automata::meta::BuildError) -> String {
