@@ -83,10 +83,13 @@ fn address_and_port(
 ) -> Option<(EndpointAddress, u16)> {
     let value = text.value.trim();
     let split = value.parse::<SocketAddr>().map_or_else(
-        |_| value.rsplit_once(':').map(|(host, port)| (host.to_owned(), port.to_owned())),
+        // Without brackets nobody knows where an IPv6 address ends.
+        |_| {
+            let (host, port) = value.rsplit_once(':').filter(|(host, _)| !host.contains(':'))?;
+            Some((host.to_owned(), port.to_owned()))
+        },
         |socket| Some((socket.ip().to_string(), socket.port().to_string())),
     );
-    let split = split.filter(|(host, _)| !host.contains(':') || host.parse::<IpAddr>().is_ok());
     let port = split.as_ref().and_then(|(_, port)| port.parse::<u16>().ok()).filter(|n| *n > 0);
     let (Some((host, _)), Some(port)) = (split, port) else {
         let hint = "write `ADDRESS:PORT` or `HOST:PORT`, like `10.0.0.1:8080` or \

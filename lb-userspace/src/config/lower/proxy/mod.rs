@@ -23,7 +23,7 @@ mod upstream;
 
 use super::{Whole, scalar};
 use crate::{
-    config::{diagnostic::Report, files::Files, located::Located, schema},
+    config::{diagnostic::{Position, Report}, files::Files, located::Located, schema},
     model::{Proxy, ProxySettings},
 };
 use lb_common::limits;
@@ -125,12 +125,12 @@ impl Context<'_> {
         what: &str,
         count: usize,
         max: usize,
-        at: crate::config::diagnostic::Position,
+        at: Position,
     ) {
         self.report.error(
             at,
             format!("{count} {what} are more than the {max} that can be had"),
-            "share them between several instances",
+            "split what is too large, or share it between several instances",
         );
     }
 
