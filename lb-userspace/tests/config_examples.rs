@@ -1,6 +1,11 @@
 //! The examples that need files beside them pass `lbd check`, run as a reader would run it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -43,10 +48,8 @@ fn only_what_should_be_asks_for_permission() {
     let proxy = load("hail-gateways", "gateway.yaml").proxy;
     for (name, route) in &proxy.routes {
         for rule in &route.rules {
-            let metrics = rule
-                .matches
-                .iter()
-                .any(|it| it.path == PathMatch::Prefix("/metrics".to_owned()));
+            let metrics =
+                rule.matches.iter().any(|it| it.path == PathMatch::Prefix("/metrics".to_owned()));
             let guarded = metrics || name == "internal";
             assert_eq!(rule.filters.auth.is_some(), guarded, "{name}");
         }

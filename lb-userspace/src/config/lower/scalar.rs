@@ -139,7 +139,8 @@ pub(super) fn bytes(
         "GiB" => Some(1 << 30),
         _ => None,
     };
-    let count = digits.parse::<u64>().ok().zip(unit_bytes).and_then(|(n, unit)| n.checked_mul(unit));
+    let count =
+        digits.parse::<u64>().ok().zip(unit_bytes).and_then(|(n, unit)| n.checked_mul(unit));
     if !digits.is_empty() && unit_bytes.is_none() {
         let message = format!("`{}` is not a unit of bytes", unit.trim());
         report.error(text.at, message, "units are KiB, MiB and GiB; a number alone is bytes");

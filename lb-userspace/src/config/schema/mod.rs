@@ -17,7 +17,8 @@ mod value;
 
 pub(super) use auth::{BasicAuth, ExternalAuth};
 pub(super) use filter::{
-    Access, BackendFilters, Compression, Cors, ErrorPage, Filters, Fixed, HeaderEdit, Mirror, PathRewrite, RateKey, RateLimit, Redirect, Rewrite, Scheme,
+    Access, BackendFilters, Compression, Cors, ErrorPage, Filters, Fixed, HeaderEdit, Mirror,
+    PathRewrite, RateKey, RateLimit, Redirect, Rewrite, Scheme,
 };
 pub(super) use health::{Health, HttpProbe, NoProbe};
 pub(super) use listener::{

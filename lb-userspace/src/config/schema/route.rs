@@ -1,8 +1,6 @@
 //! Routes: which requests and connections go where.
 
-use super::{
-    BackendFilters, Entries, Filters, Fixed, Located, Redirect, TextOr, TextOrNumber,
-};
+use super::{BackendFilters, Entries, Filters, Fixed, Located, Redirect, TextOr, TextOrNumber};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

@@ -73,7 +73,8 @@ fn user(line: &[u8]) -> Result<(String, Secret), (&'static str, &'static str)> {
         .split_once(':')
         .filter(|(name, _)| !name.is_empty())
         .ok_or(("is not `USER:HASH`", "`htpasswd -s` writes such lines"))?;
-    let digest = DIGESTS.iter().find_map(|(prefix, bytes)| Some((hash.strip_prefix(prefix)?, bytes)));
+    let digest =
+        DIGESTS.iter().find_map(|(prefix, bytes)| Some((hash.strip_prefix(prefix)?, bytes)));
     let good = match digest {
         Some((encoded, bytes)) => {
             STANDARD.decode(encoded).is_ok_and(|digest| digest.len() == *bytes)
@@ -116,9 +117,9 @@ pub(super) fn external(file: &schema::ExternalAuth, cx: &mut Context<'_>) -> Ext
 }
 
 fn names(list: &[Located<String>], cx: &mut Context<'_>) -> BTreeSet<String> {
-    let names = list.iter().filter_map(|text| {
-        Some(Located { value: field::name(text, cx.report)?, at: text.at })
-    });
+    let names = list
+        .iter()
+        .filter_map(|text| Some(Located { value: field::name(text, cx.report)?, at: text.at }));
     values(names.collect())
 }
 
@@ -142,7 +143,8 @@ fn login(text: &Located<String>, cx: &mut Context<'_>) -> Option<String> {
     if !field::placeholders(&value, known, text.at, cx.report) {
         return None;
     }
-    let absolute = ["https://", "http://", "/", "{scheme}://"].iter().any(|it| value.starts_with(it));
+    let absolute =
+        ["https://", "http://", "/", "{scheme}://"].iter().any(|it| value.starts_with(it));
     if !absolute || value.contains(' ') {
         let hint = "write a URL like `https://login.example/?next={url}`, or a path from its `/`";
         cx.report.error(text.at, format!("`{value}` is not where one can be sent"), hint);

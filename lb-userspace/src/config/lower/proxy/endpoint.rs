@@ -54,8 +54,7 @@ fn one(file: &File, cx: &mut Context<'_>) -> Option<(String, Position, Endpoint)
         schema::TextOr::Full(full) => {
             let port = scalar::port(&full.port, cx.report);
             let weight = full.weight.as_ref();
-            let weight =
-                scalar::count("weight", weight, 0..=WEIGHT_MAX, WEIGHT_DEFAULT, cx.report);
+            let weight = scalar::count("weight", weight, 0..=WEIGHT_MAX, WEIGHT_DEFAULT, cx.report);
             let address = address(&full.address, cx);
             let name = full.name.as_ref().map(|name| (scalar::name(name, cx.report), name.at));
             let (address, port) = (address?, port?);

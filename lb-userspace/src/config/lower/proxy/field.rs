@@ -53,12 +53,7 @@ pub(super) fn value(text: &str, at: Position, report: &mut Report) -> Option<Str
 
 /// Whether every placeholder of a text, a lower-case word in braces, is one of `known`. Other
 /// braces are text.
-pub(super) fn placeholders(
-    text: &str,
-    known: &[&str],
-    at: Position,
-    report: &mut Report,
-) -> bool {
+pub(super) fn placeholders(text: &str, known: &[&str], at: Position, report: &mut Report) -> bool {
     let mut good = true;
     for part in text.split('{').skip(1) {
         let Some((word, _)) = part.split_once('}') else { continue };

@@ -135,8 +135,7 @@ fn origin(text: &Located<String>, cx: &mut Context<'_>) -> Option<String> {
     if value == "*" {
         return Some(value.clone());
     }
-    let host_and_port =
-        value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
+    let host_and_port = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
     let good = host_and_port.is_some_and(|rest| {
         let (host, port) = rest.split_once(':').map_or((rest, None), |(h, p)| (h, Some(p)));
         let port = port.is_none_or(|port| port.parse::<u16>().is_ok());

@@ -58,10 +58,8 @@ pub(super) fn edit(
     }
     places.clear();
     let remove = super::list(file.remove.as_ref());
-    let remove: Vec<String> = remove
-        .iter()
-        .filter_map(|name| editable(name, side, &mut places, cx.report))
-        .collect();
+    let remove: Vec<String> =
+        remove.iter().filter_map(|name| editable(name, side, &mut places, cx.report)).collect();
     for (count, at) in [
         (set.len(), first_at(file.set.as_ref())),
         (add.len(), first_at(file.add.as_ref())),

@@ -8,8 +8,8 @@ use crate::{
         schema,
     },
     model::{
-        Bind, CONNECTIONS_DEFAULT, HttpOptions, Listener, ListenerProtocol,
-        SESSION_IDLE_DEFAULT, Vip,
+        Bind, CONNECTIONS_DEFAULT, HttpOptions, Listener, ListenerProtocol, SESSION_IDLE_DEFAULT,
+        Vip,
     },
 };
 use lb_common::limits;
@@ -118,9 +118,7 @@ fn fits(file: &schema::Listener, cx: &mut Context<'_>) {
         let hint = "remove it; times of HTTP are `keep_alive_timeout` and others in `http`";
         wrong(idle.at, "`idle_timeout`", hint);
     }
-    if let Some(host) =
-        file.host.as_ref().filter(|_| matches!(spoken, Spoken::Tcp | Spoken::Udp))
-    {
+    if let Some(host) = file.host.as_ref().filter(|_| matches!(spoken, Spoken::Tcp | Spoken::Udp)) {
         wrong(host.at, "`host`", "remove it: nothing on the wire tells the host");
     }
     if let Some(proxy) = &file.proxy_protocol
@@ -248,9 +246,10 @@ fn http(file: &schema::Http, cx: &mut Context<'_>) -> HttpOptions {
             default.header_fields_max,
             cx.report,
         ),
-        requests_max: file.requests_max.as_ref().map(|n| {
-            scalar::count("number of requests", Some(n), 1..=u32::MAX, 1, cx.report)
-        }),
+        requests_max: file
+            .requests_max
+            .as_ref()
+            .map(|n| scalar::count("number of requests", Some(n), 1..=u32::MAX, 1, cx.report)),
         streams_max: scalar::count(
             "number of streams",
             streams,
@@ -263,8 +262,9 @@ fn http(file: &schema::Http, cx: &mut Context<'_>) -> HttpOptions {
             .and_then(|it| scalar::bytes("size of a body", it, u64::MAX, cx.report))
             .flatten(),
         trusted_peers: traffic::prefixes(super::list(file.trusted_peers.as_ref()), cx),
-        server_name: file.server_name.as_ref().and_then(|text| {
-            super::field::value(&text.value, text.at, cx.report)
-        }),
+        server_name: file
+            .server_name
+            .as_ref()
+            .and_then(|text| super::field::value(&text.value, text.at, cx.report)),
     }
 }

@@ -23,7 +23,12 @@ mod upstream;
 
 use super::{Whole, scalar};
 use crate::{
-    config::{diagnostic::{Position, Report}, files::Files, located::Located, schema},
+    config::{
+        diagnostic::{Position, Report},
+        files::Files,
+        located::Located,
+        schema,
+    },
     model::{Proxy, ProxySettings},
 };
 use lb_common::limits;
@@ -69,7 +74,8 @@ pub(super) fn lower(
     let upstreams = upstream::all(list(file.upstreams.as_ref()), defaults, cx);
     let (routes, streams) = (list(file.routes.as_ref()), list(file.stream_routes.as_ref()));
     if routes.len() + streams.len() > limits::ROUTES_MAX {
-        let last = streams.last().map(|it| it.name.at).or_else(|| routes.last().map(|it| it.name.at));
+        let last =
+            streams.last().map(|it| it.name.at).or_else(|| routes.last().map(|it| it.name.at));
         let count = routes.len() + streams.len();
         cx.too_many("routes", count, limits::ROUTES_MAX, last.unwrap_or_default());
     }
@@ -120,13 +126,7 @@ impl Context<'_> {
         scalar::count(what, number, COUNT, default, self.report)
     }
 
-    fn too_many(
-        &mut self,
-        what: &str,
-        count: usize,
-        max: usize,
-        at: Position,
-    ) {
+    fn too_many(&mut self, what: &str, count: usize, max: usize, at: Position) {
         self.report.error(
             at,
             format!("{count} {what} are more than the {max} that can be had"),

@@ -145,10 +145,7 @@ impl Taken {
 }
 
 /// The text of `known` that `word` may be a slip of.
-pub(super) fn nearest<'a>(
-    word: &str,
-    known: impl Iterator<Item = &'a String>,
-) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a String>) -> Option<&'a str> {
     known
         .map(|name| (strsim::damerau_levenshtein(word, name), name.as_str()))
         .filter(|(distance, name)| *distance <= 1 + name.len() / 4)

@@ -41,11 +41,18 @@ impl Ports {
         at: Position,
         report: &mut Report,
     ) {
-        let socket = self.sockets.entry((address, transport(wants.protocol))).or_insert_with(|| {
-            let hosts = HashMap::new();
-            let (protocol, takes_proxy_protocol) = (wants.protocol, wants.takes_proxy_protocol);
-            Socket { first: wants.listener.to_owned(), protocol, takes_proxy_protocol, at, hosts }
-        });
+        let socket =
+            self.sockets.entry((address, transport(wants.protocol))).or_insert_with(|| {
+                let hosts = HashMap::new();
+                let (protocol, takes_proxy_protocol) = (wants.protocol, wants.takes_proxy_protocol);
+                Socket {
+                    first: wants.listener.to_owned(),
+                    protocol,
+                    takes_proxy_protocol,
+                    at,
+                    hosts,
+                }
+            });
         let other = scalar::other_at(socket.at);
         let listener = &socket.first;
         if family(socket.protocol) != family(wants.protocol) {

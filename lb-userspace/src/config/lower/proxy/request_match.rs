@@ -27,10 +27,7 @@ pub(super) fn all(
     list.value.iter().map(|file| one(file, cx)).collect()
 }
 
-fn one(
-    file: &Located<schema::TextOr<schema::RequestMatch>>,
-    cx: &mut Context<'_>,
-) -> RequestMatch {
+fn one(file: &Located<schema::TextOr<schema::RequestMatch>>, cx: &mut Context<'_>) -> RequestMatch {
     let file = match &file.value {
         schema::TextOr::Text(prefix) => {
             let prefix = Located { value: prefix.clone(), at: file.at };

@@ -6,11 +6,7 @@ use crate::{
     model::{CookiePersistence, PathMatch, Retry, RouteBackend, Rule, Timeouts},
 };
 use lb_common::limits;
-use std::{
-    collections::HashMap,
-    ops::RangeInclusive,
-    time::Duration,
-};
+use std::{collections::HashMap, ops::RangeInclusive, time::Duration};
 
 /// Shares, relative to each other (Gateway API, `HTTPBackendRef.weight`).
 const WEIGHT: RangeInclusive<u32> = 0..=1_000_000;
@@ -84,7 +80,8 @@ fn who_answers(file: &Located<schema::Rule>, cx: &mut Context<'_>) {
         let hint = "name an upstream of the section `upstreams`, or use `answer`";
         cx.report.error(list.at, "no backend is listed", hint);
     }
-    let Some(second) = rule.redirect.as_ref().map(|it| it.at).or(rule.answer.as_ref().map(|it| it.at))
+    let Some(second) =
+        rule.redirect.as_ref().map(|it| it.at).or(rule.answer.as_ref().map(|it| it.at))
     else {
         return;
     };
@@ -186,7 +183,8 @@ fn timeouts(file: &schema::Timeouts, cx: &mut Context<'_>) -> Timeouts {
         && backend > request
     {
         let message = format!("`backend` {} is longer than `request`", text.value);
-        let hint = format!("a try is part of its request: at most {}", scalar::show_duration(request));
+        let hint =
+            format!("a try is part of its request: at most {}", scalar::show_duration(request));
         cx.report.error(text.at, message, hint);
     }
     timeouts

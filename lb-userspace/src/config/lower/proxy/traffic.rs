@@ -62,7 +62,12 @@ pub(super) fn rate_limit(
                 cx.report.error(file.at, format!("`{text}` is not a rate"), hint);
             }
             let (requests, interval) = rate?;
-            return Some(RateLimit { requests, interval, burst: requests, key: RateLimitKey::Rule });
+            return Some(RateLimit {
+                requests,
+                interval,
+                burst: requests,
+                key: RateLimitKey::Rule,
+            });
         }
     };
     let requests = scalar::number("number of requests", &file.requests, super::COUNT, cx.report);
@@ -98,9 +103,7 @@ pub(super) fn mirror(
     cx: &mut Context<'_>,
 ) -> Option<Mirror> {
     let (upstream, share) = match &file.value {
-        schema::TextOr::Text(name) => {
-            (&Located { value: name.clone(), at: file.at }, None)
-        }
+        schema::TextOr::Text(name) => (&Located { value: name.clone(), at: file.at }, None),
         schema::TextOr::Full(file) => (&file.upstream, file.share.as_ref()),
     };
     let share = share.map_or(Some((1, 1)), |text| self::share(text, cx));
