@@ -207,7 +207,7 @@ fn suggest(word: &str, known: &[&str], kind: &str) -> String {
         .min();
     // A slip of one letter is likelier than another program's word.
     let slip = near.filter(|(distance, _)| *distance <= 1).map(|(_, name)| name);
-    slip.or(renamed).or(near.map(|(_, name)| name)).map_or_else(
+    slip.or(renamed).or_else(|| near.map(|(_, name)| name)).map_or_else(
         || format!("{kind} that are known here: `{}`", known.join("`, `")),
         |name| format!("did you mean `{name}`?"),
     )

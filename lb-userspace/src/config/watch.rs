@@ -154,13 +154,12 @@ impl Watched {
             self.follow();
             let now = Fingerprint::of(&self.path);
             let another_changed = self.another_changed();
-            let event = match now {
-                None if now != seen => FileEvent::Removed,
-                None => continue,
-                Some(_) if now != seen || another_changed => FileEvent::Changed,
-                Some(_) => continue,
-            };
+            let changed = now != seen || (now.is_some() && another_changed);
             seen = now;
+            if !changed {
+                continue;
+            }
+            let event = if now.is_some() { FileEvent::Changed } else { FileEvent::Removed };
             if sender.send(event).await.is_err() {
                 return;
             }

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 /// Fills `folder`:
 /// * `tls/ca.pem`; `tls/NAME.pem` and `tls/NAME.key` for each of `names`; `tls/shop.der`
 /// * `users`, `pages/down.html`, and files that are none of these: `text`, `empty`
-pub fn fill(folder: &Path, names: &[&str]) {
+pub(crate) fn fill(folder: &Path, names: &[&str]) {
     let write = |name: &str, contents: &str| {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -119,16 +119,25 @@ pub(super) fn count<T: TryFrom<i64> + Into<i64> + Copy>(
     text.and_then(|text| number(what, text, range, report)).unwrap_or(default)
 }
 
-/// A number of bytes, at least 1, or `none`.
-pub(super) fn bytes(
+/// A number of bytes, or `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// At least 1.
+    Bytes(u64),
+    /// `none`.
+    Unlimited,
+}
+
+/// A size, at most `max` bytes.
+pub(super) fn size(
     what: &str,
     text: &Located<schema::TextOrNumber>,
     max: u64,
     report: &mut Report,
-) -> Option<Option<u64>> {
+) -> Option<Size> {
     let value = text.value.to_string();
     if value == NONE {
-        return Some(None);
+        return Some(Size::Unlimited);
     }
     let unit_at = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
     let (digits, unit) = value.split_at(unit_at);
@@ -139,19 +148,19 @@ pub(super) fn bytes(
         "GiB" => Some(1 << 30),
         _ => None,
     };
-    let count =
-        digits.parse::<u64>().ok().zip(unit_bytes).and_then(|(n, unit)| n.checked_mul(unit));
     if !digits.is_empty() && unit_bytes.is_none() {
         let message = format!("`{}` is not a unit of bytes", unit.trim());
         report.error(text.at, message, "units are KiB, MiB and GiB; a number alone is bytes");
         return None;
     }
+    let count = digits.parse::<u64>().ok();
+    let count = count.zip(unit_bytes).and_then(|(count, unit)| count.checked_mul(unit));
     let valid = count.filter(|count| (1..=max).contains(count));
     if valid.is_none() {
         let hint = format!("write a number of bytes from 1 to {max}, like `64KiB`");
         report.error(text.at, format!("`{value}` is not a valid {what}"), hint);
     }
-    valid.map(Some)
+    valid.map(Size::Bytes)
 }
 
 /// What stands for the lack of a limit.

@@ -169,6 +169,7 @@ pub(in crate::config) struct Outlier {
 /// What may be under way at once. Beyond it requests get 503 at once.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "keys of the file, which say what is limited")]
 pub(in crate::config) struct Limits {
     /// Connections to one endpoint. Default 10000.
     #[schemars(range(min = 1))]

@@ -95,15 +95,12 @@ pub(super) fn statuses(
         let value = text.value.to_string();
         let span = scalar::span(&value)
             .filter(|(first, last)| min <= *first && first <= last && *last <= max);
-        match span {
-            Some((first, last)) => {
-                statuses.extend((first..=last).filter_map(|code| u16::try_from(code).ok()));
-            }
-            None => {
-                let message = format!("`{value}` is not a status, or a range of them");
-                let hint = format!("write 503, or 500-599; codes here are {min} to {max}");
-                cx.report.error(text.at, message, hint);
-            }
+        if let Some((first, last)) = span {
+            statuses.extend((first..=last).filter_map(|code| u16::try_from(code).ok()));
+        } else {
+            let message = format!("`{value}` is not a status, or a range of them");
+            let hint = format!("write 503, or 500-599; codes here are {min} to {max}");
+            cx.report.error(text.at, message, hint);
         }
     }
     statuses

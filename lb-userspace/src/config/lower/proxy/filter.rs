@@ -6,7 +6,12 @@ use super::{
     traffic,
 };
 use crate::{
-    config::{diagnostic::Position, located::Located, lower::scalar, schema},
+    config::{
+        diagnostic::Position,
+        located::Located,
+        lower::scalar::{self, Size},
+        schema,
+    },
     model::{Compression, Cors, Filters, HostRewrite, Rewrite},
 };
 use lb_common::limits;
@@ -45,8 +50,11 @@ pub(super) fn rule(file: &schema::Filters, cx: &mut Context<'_>) -> Filters {
         basic_auth: file.basic_auth.as_ref().map(|file| auth::basic(file, cx)),
         auth: file.auth.as_ref().map(|file| auth::external(file, cx)),
         body_bytes_max: file.body_bytes_max.as_ref().and_then(|it| {
-            let bytes = scalar::bytes("size of a body", it, u64::MAX, cx.report);
-            bytes.map(Option::unwrap_or_default)
+            match scalar::size("size of a body", it, u64::MAX, cx.report)? {
+                Size::Bytes(bytes) => Some(bytes),
+                // As the model says it.
+                Size::Unlimited => Some(0),
+            }
         }),
         request_headers: header::edit(file.request_headers.as_ref(), Side::Request, cx),
         rewrite: file.rewrite.as_ref().map_or_else(Rewrite::default, |it| rewrite(it, cx)),
@@ -158,9 +166,13 @@ fn compression(file: &Located<schema::Compression>, cx: &mut Context<'_>) -> Com
         cx.report.error(file.at, "a compression of nothing", hint);
     }
     let bytes_min = it.bytes_min.as_ref();
-    let bytes_min = bytes_min
-        .and_then(|it| scalar::bytes("size of a body", it, u64::from(u32::MAX), cx.report))
-        .map(|bytes| bytes.and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or_default());
+    let bytes_min =
+        bytes_min.and_then(|it| scalar::size("size", it, u64::from(u32::MAX), cx.report));
+    let bytes_min = match bytes_min {
+        None => COMPRESSED_BYTES_MIN,
+        Some(Size::Bytes(bytes)) => u32::try_from(bytes).unwrap_or(u32::MAX),
+        Some(Size::Unlimited) => 0,
+    };
     let types: BTreeSet<String> = match it.types.as_deref() {
         None => COMPRESSED_TYPES.map(str::to_owned).into(),
         Some(list) => list.iter().filter_map(|text| compressed_type(text, cx)).collect(),
@@ -173,7 +185,7 @@ fn compression(file: &Located<schema::Compression>, cx: &mut Context<'_>) -> Com
         request,
         level: scalar::count("level", it.level.as_ref(), 1..=9, LEVEL_DEFAULT, cx.report),
         types,
-        bytes_min: bytes_min.unwrap_or(COMPRESSED_BYTES_MIN),
+        bytes_min,
     }
 }
 

@@ -4,7 +4,11 @@ use super::{Context, names::Taken, port::Ports, tls, traffic};
 use crate::{
     config::{
         diagnostic::Position,
-        lower::{Whole, address, scalar},
+        located::Located,
+        lower::{
+            Whole, address,
+            scalar::{self, Size},
+        },
         schema,
     },
     model::{
@@ -88,7 +92,7 @@ fn one(
     }
 }
 
-fn is_empty<T>(list: Option<&crate::config::located::Located<Vec<T>>>) -> bool {
+fn is_empty<T>(list: Option<&Located<Vec<T>>>) -> bool {
     list.is_none_or(|list| list.value.is_empty())
 }
 
@@ -215,15 +219,6 @@ fn binds(
 
 fn http(file: &schema::Http, cx: &mut Context<'_>) -> HttpOptions {
     let default = HttpOptions::default();
-    let header_bytes = file.header_bytes_max.as_ref();
-    let header_bytes_max = header_bytes
-        .and_then(|it| scalar::bytes("size of a header", it, HEADER_BYTES_MAX, cx.report))
-        .flatten()
-        .and_then(|bytes| u32::try_from(bytes).ok());
-    if let Some(none) = header_bytes.filter(|it| it.value.to_string() == scalar::NONE) {
-        let hint = "headers are kept in memory and need a limit";
-        cx.report.error(none.at, "no limit of a header's size", hint);
-    }
     let (fields, streams) = (file.header_fields_max.as_ref(), file.streams_max.as_ref());
     let body = file.body_bytes_max.as_ref();
     HttpOptions {
@@ -238,7 +233,8 @@ fn http(file: &schema::Http, cx: &mut Context<'_>) -> HttpOptions {
             default.keep_alive_timeout,
         ),
         body_timeout: cx.time("body timeout", file.body_timeout.as_ref(), default.body_timeout),
-        header_bytes_max: header_bytes_max.unwrap_or(default.header_bytes_max),
+        header_bytes_max: header_bytes_max(file.header_bytes_max.as_ref(), cx)
+            .unwrap_or(default.header_bytes_max),
         header_fields_max: scalar::count(
             "number of fields",
             fields,
@@ -258,13 +254,31 @@ fn http(file: &schema::Http, cx: &mut Context<'_>) -> HttpOptions {
             cx.report,
         ),
         http2: file.http2.unwrap_or(default.http2),
-        body_bytes_max: body
-            .and_then(|it| scalar::bytes("size of a body", it, u64::MAX, cx.report))
-            .flatten(),
+        body_bytes_max: match body
+            .and_then(|it| scalar::size("size of a body", it, u64::MAX, cx.report))
+        {
+            Some(Size::Bytes(bytes)) => Some(bytes),
+            Some(Size::Unlimited) | None => None,
+        },
         trusted_peers: traffic::prefixes(super::list(file.trusted_peers.as_ref()), cx),
         server_name: file
             .server_name
             .as_ref()
             .and_then(|text| super::field::value(&text.value, text.at, cx.report)),
+    }
+}
+
+fn header_bytes_max(
+    file: Option<&Located<schema::TextOrNumber>>,
+    cx: &mut Context<'_>,
+) -> Option<u32> {
+    let file = file?;
+    match scalar::size("size of a header", file, HEADER_BYTES_MAX, cx.report)? {
+        Size::Bytes(bytes) => u32::try_from(bytes).ok(),
+        Size::Unlimited => {
+            let hint = "headers are kept in memory and need a limit";
+            cx.report.error(file.at, "no limit of a header's size", hint);
+            None
+        }
     }
 }

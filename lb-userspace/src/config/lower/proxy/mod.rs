@@ -149,3 +149,110 @@ impl Context<'_> {
 
 /// How paths of files are meant.
 const RELATIVE: &str = "a relative path starts at the folder of the configuration file";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Severity;
+    use serde_json::{Value, json};
+
+    /// Lowers what a file of this content would say; JSON is read faster than YAML, and the places
+    /// are not needed here.
+    fn lowered(file: &Value) -> String {
+        let file: schema::File = serde_json::from_value(file.clone()).unwrap();
+        let mut report = Report::default();
+        lower(&file, &mut Whole::default(), &mut Files::new(None), &mut report);
+        let shown = report.finish("f", "");
+        shown.iter().filter(|it| it.severity == Severity::Error).map(ToString::to_string).collect()
+    }
+
+    /// `file` makes so many: `max` are taken, one more is not.
+    fn limit(max: usize, what: &str, file: impl Fn(usize) -> Value) {
+        assert_eq!(lowered(&file(max)), "", "{what}");
+        let shown = lowered(&file(max + 1));
+        assert!(shown.contains(&format!("{} {what} are more than the {max}", max + 1)), "{shown}");
+    }
+
+    fn many(count: usize, item: impl Fn(usize) -> Value) -> Value {
+        (1..=count).map(item).collect()
+    }
+
+    fn listeners(count: usize) -> Value {
+        many(
+            count,
+            |n| json!({ "name": format!("l{n}"), "binds": [format!("[::1]:{n}")], "protocol": "http" }),
+        )
+    }
+
+    fn upstreams(count: usize) -> Value {
+        many(count, |n| json!({ "name": format!("u{n}"), "endpoints": [] }))
+    }
+
+    fn with_rules(rules: &Value) -> Value {
+        let routes = json!([{ "name": "r", "listeners": ["l1"], "rules": rules }]);
+        json!({ "listeners": listeners(1), "routes": routes, "upstreams": upstreams(1) })
+    }
+
+    #[test]
+    fn listeners_and_certificates_have_limits() {
+        limit(limits::LISTENERS_MAX, "listeners", |n| json!({ "listeners": listeners(n) }));
+        // Their files are missing, which is only worth a warning.
+        limit(limits::CERTIFICATES_MAX, "certificates", |count| {
+            let certificate = |n| json!({ "name": format!("c{n}"), "chain": "c", "key": "k" });
+            json!({ "certificates": many(count, certificate) })
+        });
+    }
+
+    #[test]
+    fn upstreams_and_endpoints_have_limits() {
+        limit(limits::UPSTREAMS_MAX, "upstreams", |n| json!({ "upstreams": upstreams(n) }));
+        limit(limits::ENDPOINTS_MAX, "endpoints", |count| {
+            let endpoints =
+                many(count, |n| json!(format!("10.{}.{}.{}:1", n >> 16, n >> 8 & 255, n & 255)));
+            json!({ "upstreams": [{ "name": "u", "endpoints": endpoints }] })
+        });
+    }
+
+    #[test]
+    fn routes_and_rules_have_limits() {
+        let rule = json!({ "backends": ["u1"] });
+        limit(limits::ROUTES_MAX, "routes", |count| {
+            let routes = many(
+                count,
+                |n| json!({ "name": format!("r{n}"), "listeners": ["l1"], "rules": [rule] }),
+            );
+            json!({ "listeners": listeners(1), "routes": routes, "upstreams": upstreams(1) })
+        });
+        limit(limits::RULES_MAX, "rules", |count| with_rules(&many(count, |_| rule.clone())));
+    }
+
+    #[test]
+    fn regular_expressions_have_limits() {
+        let regex = json!({ "path": { "regex": "a" } });
+        limit(limits::REGEXES_MAX, "regular expressions", |count| {
+            with_rules(&many(count, |_| json!({ "match": [regex], "backends": ["u1"] })))
+        });
+    }
+
+    #[test]
+    fn a_rule_has_limits() {
+        limit(limits::RULE_BACKENDS_MAX, "backends", |count| {
+            let filters = json!({});
+            let backends = many(count, |_| json!({ "upstream": "u1", "filters": filters }));
+            with_rules(&json!([{ "backends": backends }]))
+        });
+        for (key, what) in
+            [("mirrors", "mirrors"), ("rate_limits", "rate limits"), ("error_pages", "error pages")]
+        {
+            let item = match key {
+                "mirrors" => json!("u1"),
+                "rate_limits" => json!("1/s"),
+                _ => json!({ "statuses": [404], "text": "" }),
+            };
+            limit(limits::RULE_FILTERS_MAX, what, |count| {
+                let list = many(count, |_| item.clone());
+                with_rules(&json!([{ "filters": { key: list }, "backends": ["u1"] }]))
+            });
+        }
+    }
+}

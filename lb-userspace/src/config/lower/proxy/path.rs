@@ -76,10 +76,7 @@ impl Context<'_> {
             .configure(config)
             .syntax(syntax::Config::new().nest_limit(64))
             .build(pattern);
-        let error = match built {
-            Ok(_) => return Some(pattern.clone()),
-            Err(error) => error,
-        };
+        let Err(error) = built else { return Some(pattern.clone()) };
         let hint = "linear-time syntax as in RE2: no look-around and no back-references";
         // The parser's report repeats the pattern over several lines; the last says what is wrong.
         let why = error.syntax_error().map(ToString::to_string);

@@ -30,12 +30,12 @@ fn one(file: &schema::Route, age: u64, cx: &mut Context<'_>) -> Route {
     let listeners = attached(&file.listeners, cx);
     for name in &listeners {
         let Some(facts) = cx.names.listeners.get(&name.value).cloned() else { continue };
-        if !is_http(facts.protocol) {
+        if is_http(facts.protocol) {
+            some_host_is_served(name, &hosts, &facts.host, cx);
+        } else {
             let message =
                 format!("listener `{}` speaks `{}`, not HTTP", name.value, word(facts.protocol));
             cx.report.error(name.at, message, "attach a stream route: `stream_routes`");
-        } else {
-            some_host_is_served(name, &hosts, &facts.host, cx);
         }
     }
     if file.rules.value.is_empty() {

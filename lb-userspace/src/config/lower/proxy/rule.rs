@@ -80,11 +80,8 @@ fn who_answers(file: &Located<schema::Rule>, cx: &mut Context<'_>) {
         let hint = "name an upstream of the section `upstreams`, or use `answer`";
         cx.report.error(list.at, "no backend is listed", hint);
     }
-    let Some(second) =
-        rule.redirect.as_ref().map(|it| it.at).or(rule.answer.as_ref().map(|it| it.at))
-    else {
-        return;
-    };
+    let redirect = rule.redirect.as_ref().map(|it| it.at);
+    let Some(second) = redirect.or_else(|| rule.answer.as_ref().map(|it| it.at)) else { return };
     if rule.retry.is_some() || rule.persistence.is_some() {
         let hint = "remove `retry` and `persistence`: there is no backend";
         cx.report.error(second, "an answer from here is not sent again", hint);
