@@ -214,16 +214,38 @@ mod tests {
     }
 
     #[test]
-    fn routes_and_rules_have_limits() {
-        let rule = json!({ "backends": ["u1"] });
+    fn routes_have_limits() {
+        let rules = json!([{ "backends": ["u1"] }]);
         limit(limits::ROUTES_MAX, "routes", |count| {
             let routes = many(
                 count,
-                |n| json!({ "name": format!("r{n}"), "listeners": ["l1"], "rules": [rule] }),
+                |n| json!({ "name": format!("r{n}"), "listeners": ["l1"], "rules": rules }),
             );
             json!({ "listeners": listeners(1), "routes": routes, "upstreams": upstreams(1) })
         });
-        limit(limits::RULES_MAX, "rules", |count| with_rules(&many(count, |_| rule.clone())));
+    }
+
+    #[test]
+    fn rules_have_limits() {
+        let file: schema::File = serde_json::from_value(with_rules(&json!([{
+            "backends": ["u1"]
+        }])))
+        .unwrap();
+        let (mut files, mut report) = (Files::new(None), Report::default());
+        let mut cx = Context {
+            files: &mut files,
+            report: &mut report,
+            names: Names::declared(&file),
+            regex_count: 0,
+            // Writing and lowering all of them would take a debug build a minute.
+            rule_count: limits::RULES_MAX - 1,
+            endpoint_count: 0,
+        };
+        route::all(list(file.routes.as_ref()), &mut cx);
+        route::all(list(file.routes.as_ref()), &mut cx);
+        let shown = report.finish("f", "").to_string();
+        assert_eq!(shown.matches("error: ").count(), 1, "{shown}");
+        assert!(shown.contains("262145 rules are more than the 262144"), "{shown}");
     }
 
     #[test]
