@@ -149,7 +149,7 @@ fn rule() -> impl Strategy<Value = Rule> {
     let matches = collection::vec(request_match(), 0..3);
     let timeouts = (option::of(time()), option::of(time())).prop_map(|(one, other)| {
         let request = one.max(other);
-        let backend = request.and(one.min(other));
+        let backend = one.min(other).filter(|_| request.is_some());
         Timeouts { request, backend, idle: other }
     });
     (who, matches, filters(), timeouts, retry(), any::<bool>()).prop_map(

@@ -14,7 +14,7 @@ proptest! {
     #[test]
     fn what_is_desired_can_be_written_and_read(proxy in desired::proxy()) {
         let text = serde_json::to_string_pretty(&written::file(&proxy)).unwrap();
-        let desired = Desired { proxy, ..Desired::default() };
+        let desired = Desired { proxy: Box::new(proxy), ..Desired::default() };
         match config::parse("generated", &text) {
             Ok(read) => prop_assert_eq!(read, desired),
             Err(error) => prop_assert!(false, "{}\n{}", error, text),

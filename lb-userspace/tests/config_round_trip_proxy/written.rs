@@ -25,7 +25,7 @@ pub(crate) fn file(proxy: &Proxy) -> Value {
                 "header_bytes_max": http.header_bytes_max,
                 "requests_max": http.requests_max,
                 "http2": http.http2,
-                "body_bytes_max": http.body_bytes_max.map_or(json!("none"), |bytes| json!(bytes)),
+                "body_bytes_max": http.body_bytes_max.map_or_else(|| json!("none"), |bytes| json!(bytes)),
                 "trusted_peers": http.trusted_peers,
             },
         })
@@ -69,13 +69,16 @@ fn upstream((name, upstream): (&String, &Upstream)) -> Value {
             "drain": endpoint.drain,
         })
     });
-    let outlier = upstream.outlier.as_ref().map_or(json!("none"), |outlier| {
-        json!({
-            "failures": outlier.failures,
-            "ejection": ms(outlier.ejection),
-            "ejected_percent_max": outlier.ejected_percent_max,
-        })
-    });
+    let outlier = upstream.outlier.as_ref().map_or_else(
+        || json!("none"),
+        |outlier| {
+            json!({
+                "failures": outlier.failures,
+                "ejection": ms(outlier.ejection),
+                "ejected_percent_max": outlier.ejected_percent_max,
+            })
+        },
+    );
     let balance = match &upstream.balance {
         Balance::PeakEwma => json!("peak_ewma"),
         Balance::RoundRobin => json!("round_robin"),
