@@ -54,5 +54,54 @@ pub const DECAP_LOCALS_MAX: u32 = 1_024;
 /// Bytes of a service or backend name, at most (RFC 1123 label length).
 pub const NAME_BYTES_MAX: usize = 63;
 
+/// Listeners of the L7 proxy. Beyond it, as beyond all limits of the proxy's configuration below,
+/// a configuration is refused.
+pub const LISTENERS_MAX: usize = 4_096;
+
+/// Routes of the L7 proxy, of HTTP and of streams together.
+pub const ROUTES_MAX: usize = 40_000;
+
+/// Rules over all HTTP routes.
+pub const RULES_MAX: usize = 262_144;
+
+/// Alternatives that one rule matches.
+pub const RULE_MATCHES_MAX: usize = 128;
+
+/// Header fields, and query parameters, that one alternative asks for.
+pub const MATCH_FIELDS_MAX: usize = 16;
+
+/// Upstreams that share the traffic of one rule or stream route.
+pub const RULE_BACKENDS_MAX: usize = 64;
+
+/// Rate limits, mirrors and error pages (of each) of one rule.
+pub const RULE_FILTERS_MAX: usize = 16;
+
+/// Header fields that one edit sets, adds or removes (of each).
+pub const HEADER_EDITS_MAX: usize = 64;
+
+/// Upstreams of the L7 proxy.
+pub const UPSTREAMS_MAX: usize = 40_000;
+
+/// Endpoints over all upstreams, as configured: a name counts once, however many addresses it has.
+pub const ENDPOINTS_MAX: usize = 131_072;
+
+/// Certificates of the L7 proxy.
+pub const CERTIFICATES_MAX: usize = 16_384;
+
+/// Regular expressions over all routes. Each may take [`REGEX_PROGRAM_BYTES_MAX`].
+pub const REGEXES_MAX: usize = 4_096;
+
+/// Bytes of a regular expression.
+pub const REGEX_PATTERN_BYTES_MAX: usize = 1_024;
+
+/// Bytes of a compiled regular expression (`nfa_size_limit` of regex-automata).
+pub const REGEX_PROGRAM_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of one file that a configuration refers to: a chain, a key, a page.
+pub const REFERRED_FILE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of all files that a configuration refers to, each counted as often as it is referred to.
+pub const REFERRED_BYTES_MAX: usize = 256 << 20;
+
 const _: () = assert!(RING_SLOTS_MAX == 65_537, "the ring size is the Maglev paper's prime");
 const _: () = assert!(BACKEND_ENTRIES <= 1 << crate::abi::BACKEND_INDEX_BITS);

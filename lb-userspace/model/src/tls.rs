@@ -22,7 +22,8 @@ pub struct Certificate {
 pub struct ListenerTls {
     /// Names of certificates. The SNI picks: exact names before one-label wildcards, among equals
     /// by the client's signature algorithms (ECDSA beside RSA), then by order. The first is the
-    /// default for clients without SNI or with an unknown one.
+    /// default for clients without SNI or with an unknown one. One that could not be read is not
+    /// in [`super::Proxy::certificates`]; one that is there may still be unusable.
     pub certificates: Vec<String>,
     /// Lowest version spoken.
     pub version_min: TlsVersion,
@@ -80,7 +81,8 @@ pub struct UpstreamTls {
     /// If not empty, one of these must be among the certificate's subject alternative names, and
     /// `server_name` is only sent (Gateway API, `BackendTLSPolicy.validation.subjectAltNames`).
     pub subject_alt_names: Vec<SubjectAltName>,
-    /// Name of the certificate shown to endpoints that ask.
+    /// Name of the certificate shown to endpoints that ask. It may not be there: see
+    /// [`ListenerTls::certificates`].
     pub certificate: Option<String>,
 }
 

@@ -191,12 +191,19 @@ impl Report {
     pub(super) fn finish(mut self, name: &str, text: &str) -> Diagnostics {
         self.findings.sort_by_key(|finding| (finding.at.line, finding.at.column));
         // Errors must not be crowded out by warnings.
+        let found_count = self.findings.len();
         let errors = self.findings.iter().filter(|f| f.severity == Severity::Error).count();
-        if errors >= DIAGNOSTICS_MAX {
-            self.findings.retain(|finding| finding.severity == Severity::Error);
-        }
-        let omitted_count = self.findings.len().saturating_sub(DIAGNOSTICS_MAX);
+        let mut warnings_left = DIAGNOSTICS_MAX.saturating_sub(errors);
+        self.findings.retain(|finding| match finding.severity {
+            Severity::Error => true,
+            Severity::Warning => {
+                let shown = warnings_left > 0;
+                warnings_left = warnings_left.saturating_sub(1);
+                shown
+            }
+        });
         self.findings.truncate(DIAGNOSTICS_MAX);
+        let omitted_count = found_count.saturating_sub(self.findings.len());
         let lines = if self.findings.is_empty() { Vec::new() } else { source_lines(text) };
         let list = self.findings.into_iter().map(|finding| finding.show(name, &lines)).collect();
         Diagnostics { list, omitted_count }
@@ -366,7 +373,20 @@ mod tests {
         let diagnostics = report.finish("f", "");
         assert_eq!(diagnostics.iter().count(), DIAGNOSTICS_MAX);
         assert!(diagnostics.iter().all(|d| d.severity == Severity::Error));
-        assert_eq!(diagnostics.omitted_count(), 1);
-        assert!(diagnostics.to_string().ends_with("... and 1 more\n"));
+        assert_eq!(diagnostics.omitted_count(), DIAGNOSTICS_MAX + 1);
+        assert!(diagnostics.to_string().ends_with("... and 101 more\n"));
+    }
+
+    #[test]
+    fn an_error_behind_many_warnings_is_still_one() {
+        let mut report = Report::default();
+        for line in 1..=2 * DIAGNOSTICS_MAX as u32 {
+            report.warning(Position { line, column: 1, length: 1 }, "meh", "");
+        }
+        report.error(Position { line: 1_000, column: 1, length: 1 }, "bad", "");
+        let diagnostics = report.finish("f", "");
+        assert!(diagnostics.has_errors());
+        assert_eq!(diagnostics.iter().count(), DIAGNOSTICS_MAX);
+        assert_eq!(diagnostics.omitted_count(), DIAGNOSTICS_MAX + 1);
     }
 }

@@ -2,6 +2,8 @@
 
 use super::{
     diagnostic::{Diagnostics, Position, Report},
+    files::{Files, Referred},
+    located::Located,
     lower, schema, syntax,
 };
 use crate::model::Desired;
@@ -22,6 +24,8 @@ pub struct Checked {
     pub desired: Option<Desired>,
     /// Errors, and warnings even if the file is good.
     pub diagnostics: Diagnostics,
+    /// Files that it refers to, whose change may change what it asks for.
+    pub referred: Referred,
 }
 
 /// Reads and checks a file. Diagnostics name it as `path` does. Warnings are dropped.
@@ -32,7 +36,7 @@ pub fn load(path: &Path) -> Result<Desired, Diagnostics> {
     check_file(path).into_result()
 }
 
-/// Checks a text that diagnostics call `name`. Warnings are dropped.
+/// Checks a text that diagnostics call `name` and that refers to no files. Warnings are dropped.
 ///
 /// # Errors
 /// The text says something wrong.
@@ -44,27 +48,42 @@ pub fn parse(name: &str, text: &str) -> Result<Desired, Diagnostics> {
 pub fn check_file(path: &Path) -> Checked {
     let name = path.display().to_string();
     match read(path) {
-        Ok(text) => check(&name, &text),
-        Err((message, hint)) => {
-            let mut report = Report::default();
-            report.error(Position::default(), message, hint);
-            Checked { desired: None, diagnostics: report.finish(&name, "") }
+        Ok(text) => {
+            // `parent` of a bare name is the empty path: the current directory, as it should be.
+            checked(&name, &text, Files::new(Some(path.parent().unwrap_or(path))))
         }
+        Err(refusal) => refused(&name, refusal),
     }
 }
 
-/// Checks a text that diagnostics call `name`, and keeps the warnings.
+/// Checks a text that diagnostics call `name`, and keeps the warnings. Files that the text refers
+/// to are not read: they count as missing.
 pub fn check(name: &str, text: &str) -> Checked {
-    let mut report = Report::default();
+    checked(name, text, Files::new(None))
+}
+
+/// Checks a text as if it stood in a file in `folder`, and keeps the warnings.
+pub fn check_in(folder: &Path, name: &str, text: &str) -> Checked {
+    checked(name, text, Files::new(Some(folder)))
+}
+
+fn checked(name: &str, text: &str, mut files: Files) -> Checked {
     if text.len() as u64 > CONFIG_BYTES_MAX {
-        let (message, hint) = too_large();
-        report.error(Position::default(), message, hint);
-        return Checked { desired: None, diagnostics: report.finish(name, "") };
+        return refused(name, too_large());
     }
-    let desired = syntax::parse::<schema::File>(text, &mut report)
-        .map(|file| lower::lower(&file, &mut report));
+    let mut report = Report::default();
+    let desired = syntax::parse::<Located<schema::File>>(text, &mut report)
+        .map(|file| lower::lower(&file, &mut files, &mut report));
     let diagnostics = report.finish(name, text);
-    Checked { desired: desired.filter(|_| !diagnostics.has_errors()), diagnostics }
+    let desired = desired.filter(|_| !diagnostics.has_errors());
+    Checked { desired, diagnostics, referred: files.into_referred() }
+}
+
+fn refused(name: &str, (message, hint): Refusal) -> Checked {
+    let mut report = Report::default();
+    report.error(Position::default(), message, hint);
+    let diagnostics = report.finish(name, "");
+    Checked { desired: None, diagnostics, referred: Referred::default() }
 }
 
 impl Checked {

@@ -4,6 +4,7 @@
 //! `schema` is the syntax, `lower` gives it meaning, `watch` notices that the file changed.
 
 mod diagnostic;
+mod files;
 mod load;
 mod located;
 mod lower;
@@ -12,7 +13,8 @@ mod syntax;
 mod watch;
 
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics, Severity};
-pub use load::{CONFIG_BYTES_MAX, Checked, check, check_file, load, parse};
+pub use files::Referred;
+pub use load::{CONFIG_BYTES_MAX, Checked, check, check_file, check_in, load, parse};
 pub use watch::{FileEvent, watch};
 
 /// JSON Schema of the file, for editors. It knows keys and types; the rest is checked by

@@ -9,28 +9,56 @@ use serde_saphyr::{
     DefaultMessageFormatter, Error, MessageFormatter, Options, budget::BudgetBreach,
 };
 
-/// Words of HAProxy, IPVS, keepalived and Kubernetes, and what they are called here.
-const ELSEWHERE: [(&str, &str); 22] = [
+/// Words of HAProxy, nginx, Envoy, IPVS, keepalived and Kubernetes, and what they are called here.
+const ELSEWHERE: [(&str, &str); 50] = [
+    ("acl", "rules"),
+    ("backend_refs", "backends"),
     ("bind", "vips"),
+    ("bind", "binds"),
+    ("ca", "authorities"),
+    ("cafile", "authorities"),
+    ("cert", "chain"),
+    ("cert", "certificates"),
     ("check", "health"),
+    ("cluster", "upstreams"),
+    ("clusters", "upstreams"),
+    ("cookie", "persistence"),
     ("dr", "l2dsr"),
     ("droute", "l2dsr"),
     ("endpoints", "backends"),
+    ("ext_authz", "auth"),
     ("forwarding", "mode"),
     ("frontend", "services"),
     ("frontends", "services"),
     ("gatewaying", "l2dsr"),
     ("healthcheck", "health"),
+    ("hash", "maglev"),
+    ("hostnames", "hosts"),
     ("ip", "address"),
     ("ipip", "tunnel"),
+    ("least_conn", "least_request"),
+    ("leastconn", "least_request"),
     ("listen", "vips"),
+    ("location", "rules"),
+    ("locations", "rules"),
     ("masq", "nat"),
+    ("parent_refs", "listeners"),
     ("persistence", "affinity"),
+    ("proxy_pass", "backends"),
     ("real_servers", "backends"),
     ("reals", "backends"),
+    ("return", "answer"),
+    ("rr", "round_robin"),
     ("scheduler", "affinity"),
+    ("scheduler", "balance"),
     ("server", "backends"),
+    ("server", "endpoints"),
     ("servers", "backends"),
+    ("servers", "endpoints"),
+    ("sni", "server_name"),
+    ("ssl", "tls"),
+    ("sticky", "persistence"),
+    ("virtual_hosts", "routes"),
     ("vip", "vips"),
     ("virtual_servers", "services"),
 ];
@@ -46,13 +74,13 @@ pub(super) fn parse<T: DeserializeOwned>(text: &str, report: &mut Report) -> Opt
     }
 }
 
-/// Room for every backend that the data plane takes, and no more than that for anybody else.
+/// Room for every backend and route that there may be, and no more than that for anybody else.
 fn options() -> Options {
     let bytes = CONFIG_BYTES_MAX as usize;
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_events: 4_000_000,
-            max_nodes: 2_000_000,
+            max_events: 8_000_000,
+            max_nodes: 4_000_000,
             max_depth: 32,
             max_documents: 1,
             max_total_scalar_bytes: bytes,
@@ -116,7 +144,7 @@ fn words(error: &Error) -> (String, String) {
         Error::Unexpected { expected, .. } => return expectation(expected),
         Error::Eof { .. } => (
             "the file ends too early, or says nothing".to_owned(),
-            "a configuration needs at least `interfaces` and `services`",
+            "a configuration needs at least `services` or `listeners`",
         ),
         Error::UnknownAnchor { .. } => (
             "this refers to an anchor that does not exist".to_owned(),
@@ -172,15 +200,14 @@ fn suggest(word: &str, known: &[&str], kind: &str) -> String {
         .iter()
         .find(|(theirs, ours)| *theirs == lower && known.contains(ours))
         .map(|(_, ours)| *ours);
-    let near = || {
-        known
-            .iter()
-            .map(|name| (strsim::damerau_levenshtein(&lower, name), *name))
-            .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
-            .min()
-            .map(|(_, name)| name)
-    };
-    renamed.or_else(near).map_or_else(
+    let near = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(&lower, name), *name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min();
+    // A slip of one letter is likelier than another program's word.
+    let slip = near.filter(|(distance, _)| *distance <= 1).map(|(_, name)| name);
+    slip.or(renamed).or_else(|| near.map(|(_, name)| name)).map_or_else(
         || format!("{kind} that are known here: `{}`", known.join("`, `")),
         |name| format!("did you mean `{name}`?"),
     )

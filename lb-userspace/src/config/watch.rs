@@ -1,23 +1,24 @@
-//! Noticing that a file changed, however it was changed: written in place, replaced by rename (as
+//! Noticing that a file, or one that it refers to, changed, however it was changed: written in place, replaced by rename (as
 //! editors do), or behind a symlink that was swapped (as Kubernetes does with a ConfigMap).
 //!
 //! inotify only says *when to look*; whether the file changed is decided by comparing what `stat`
 //! says of the file that the path leads to. A slow poll looks too, for file systems that send no
 //! events and for a directory that was itself replaced.
 
+use super::Referred;
 use notify::{
     EventKind, RecommendedWatcher, RecursiveMode, Watcher,
     event::{AccessKind, AccessMode},
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior},
 };
 
@@ -36,23 +37,31 @@ const SYMLINKS_MAX: usize = 40;
 /// What happened to the watched file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileEvent {
-    /// It may have other contents than before: read it.
+    /// It may have other contents than before, or a file that it refers to: read it.
     Changed,
     /// It is gone, or cannot be reached. What runs should go on running.
     Removed,
 }
 
-/// Watches `path` until the receiver is dropped. Several changes that follow each other quickly
-/// are one event; a change of times or owner alone may be one too. The file need not exist yet.
+/// Watches `path`, and the files that it refers to, until the receiver is dropped. Several changes
+/// that follow each other quickly are one event; a change of times or owner alone may be one too.
+/// The file need not exist yet. Whoever reads it says through `referred` what it refers to.
 /// Must be called within a tokio runtime.
 ///
 /// # Errors
 /// The kernel gives no inotify instance.
-pub fn watch(path: &Path) -> io::Result<mpsc::Receiver<FileEvent>> {
-    watch_and_poll(path, POLL_INTERVAL)
+pub fn watch(
+    path: &Path,
+    referred: watch::Receiver<Referred>,
+) -> io::Result<mpsc::Receiver<FileEvent>> {
+    start(path, referred, POLL_INTERVAL)
 }
 
-fn watch_and_poll(path: &Path, poll: Duration) -> io::Result<mpsc::Receiver<FileEvent>> {
+fn start(
+    path: &Path,
+    mut referred: watch::Receiver<Referred>,
+    poll: Duration,
+) -> io::Result<mpsc::Receiver<FileEvent>> {
     let path = std::path::absolute(path)?;
     // One wake-up waiting is as good as many.
     let (wake, woken) = mpsc::channel(1);
@@ -65,11 +74,20 @@ fn watch_and_poll(path: &Path, poll: Duration) -> io::Result<mpsc::Receiver<File
     })
     .map_err(io::Error::other)?;
     let (sender, events) = mpsc::channel(1);
-    let mut watched = Watched { path, poll, watcher, directories: BTreeSet::new() };
+    let others = absolute(&referred.borrow_and_update());
+    let mut watched = Watched { path, others, poll, watcher, directories: BTreeSet::new() };
     watched.follow();
     let seen = Fingerprint::of(&watched.path);
-    tokio::spawn(watched.run(seen, woken, sender));
+    tokio::spawn(watched.run(seen, woken, referred, sender));
     Ok(events)
+}
+
+type Others = BTreeMap<PathBuf, Option<Fingerprint>>;
+
+/// Paths that go on meaning the same wherever the daemon goes.
+fn absolute(referred: &Referred) -> Others {
+    let files = referred.0.iter();
+    files.filter_map(|(path, seen)| Some((std::path::absolute(path).ok()?, *seen))).collect()
 }
 
 const fn is_read(kind: EventKind) -> bool {
@@ -82,7 +100,7 @@ const fn is_read(kind: EventKind) -> bool {
 
 /// Tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Fingerprint {
+pub(super) struct Fingerprint {
     device: u64,
     inode: u64,
     size_bytes: u64,
@@ -92,7 +110,7 @@ struct Fingerprint {
 
 impl Fingerprint {
     /// Of the file that the path leads to; `None` if it leads nowhere.
-    fn of(path: &Path) -> Option<Self> {
+    pub(super) fn of(path: &Path) -> Option<Self> {
         let data = fs::metadata(path).ok()?;
         Some(Self {
             device: data.dev(),
@@ -106,6 +124,8 @@ impl Fingerprint {
 
 struct Watched {
     path: PathBuf,
+    /// Files that it refers to, as they were when they were read.
+    others: Others,
     /// Time between looks without an event.
     poll: Duration,
     watcher: RecommendedWatcher,
@@ -118,6 +138,7 @@ impl Watched {
         mut self,
         mut seen: Option<Fingerprint>,
         mut woken: mpsc::Receiver<()>,
+        mut referred: watch::Receiver<Referred>,
         sender: mpsc::Sender<FileEvent>,
     ) {
         let mut poll = tokio::time::interval(self.poll);
@@ -126,15 +147,18 @@ impl Watched {
             tokio::select! {
                 () = sender.closed() => return,
                 Some(()) = woken.recv() => settle(&mut woken).await,
+                Ok(()) = referred.changed() => self.others = absolute(&referred.borrow_and_update()),
                 _ = poll.tick() => {}
             }
             // First follow, then look: a swap in between is seen by the look.
             self.follow();
             let now = Fingerprint::of(&self.path);
-            if now == seen {
+            let another_changed = self.another_changed();
+            let changed = now != seen || (now.is_some() && another_changed);
+            seen = now;
+            if !changed {
                 continue;
             }
-            seen = now;
             let event = if now.is_some() { FileEvent::Changed } else { FileEvent::Removed };
             if sender.send(event).await.is_err() {
                 return;
@@ -142,9 +166,21 @@ impl Watched {
         }
     }
 
-    /// Watches the directories that decide where the path leads, and no others.
+    /// Whether a file that is referred to is another one than before.
+    fn another_changed(&mut self) -> bool {
+        let mut changed = false;
+        for (path, seen) in &mut self.others {
+            let now = Fingerprint::of(path);
+            changed |= now != *seen;
+            *seen = now;
+        }
+        changed
+    }
+
+    /// Watches the directories that decide where the paths lead, and no others.
     fn follow(&mut self) {
-        let wanted = directories(&self.path);
+        let mut wanted = directories(&self.path);
+        wanted.extend(self.others.keys().flat_map(|path| directories(path)));
         for gone in self.directories.difference(&wanted) {
             // It may have been removed, and its watch with it.
             self.watcher.unwatch(gone).ok();
@@ -199,138 +235,4 @@ fn directories(path: &Path) -> BTreeSet<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-    use tempfile::TempDir;
-
-    /// A test that waits so long has failed.
-    const LIMIT: Duration = Duration::from_secs(30);
-
-    /// Without the poll, so that a test that passes owes it to inotify.
-    const NEVER: Duration = Duration::from_hours(1);
-
-    async fn next(events: &mut mpsc::Receiver<FileEvent>) -> FileEvent {
-        tokio::time::timeout(LIMIT, events.recv()).await.expect("an event").expect("a watcher")
-    }
-
-    /// Events until one is `wanted`: slow machines may see the steps of a change apart.
-    async fn until(events: &mut mpsc::Receiver<FileEvent>, wanted: FileEvent) {
-        while next(events).await != wanted {}
-    }
-
-    fn setup() -> (TempDir, PathBuf) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("lb.yaml");
-        (directory, path)
-    }
-
-    #[tokio::test]
-    async fn a_write_in_place_is_seen() {
-        let (_directory, path) = setup();
-        fs::write(&path, "one").unwrap();
-        let mut events = watch_and_poll(&path, NEVER).unwrap();
-        fs::write(&path, "three").unwrap();
-        until(&mut events, FileEvent::Changed).await;
-    }
-
-    #[tokio::test]
-    async fn a_replacement_by_rename_is_seen_every_time() {
-        let (directory, path) = setup();
-        fs::write(&path, "one").unwrap();
-        let mut events = watch_and_poll(&path, NEVER).unwrap();
-        for _ in 0..3 {
-            let other = directory.path().join("lb.yaml.new");
-            fs::write(&other, "two").unwrap();
-            fs::rename(&other, &path).unwrap();
-            until(&mut events, FileEvent::Changed).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_swapped_config_map_is_seen_every_time() {
-        let (directory, path) = setup();
-        let at = |name: &str| directory.path().join(name);
-        fs::create_dir(at("..1")).unwrap();
-        fs::write(at("..1/lb.yaml"), "one").unwrap();
-        symlink("..1", at("..data")).unwrap();
-        symlink("..data/lb.yaml", &path).unwrap();
-        let mut events = watch_and_poll(&path, NEVER).unwrap();
-        for round in 2..4 {
-            fs::create_dir(at(&format!("..{round}"))).unwrap();
-            fs::write(at(&format!("..{round}/lb.yaml")), "next").unwrap();
-            symlink(format!("..{round}"), at("..data_tmp")).unwrap();
-            fs::rename(at("..data_tmp"), at("..data")).unwrap();
-            fs::remove_dir_all(at(&format!("..{}", round - 1))).unwrap();
-            until(&mut events, FileEvent::Changed).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_change_behind_a_link_to_another_directory_is_seen() {
-        let (_directory, path) = setup();
-        let elsewhere = tempfile::tempdir().unwrap();
-        let real = elsewhere.path().join("real.yaml");
-        fs::write(&real, "one").unwrap();
-        symlink(&real, &path).unwrap();
-        let mut events = watch_and_poll(&path, NEVER).unwrap();
-        fs::write(&real, "three").unwrap();
-        until(&mut events, FileEvent::Changed).await;
-    }
-
-    #[tokio::test]
-    async fn removal_and_return_are_seen() {
-        let (_directory, path) = setup();
-        let mut events = watch_and_poll(&path, NEVER).unwrap();
-        fs::write(&path, "one").unwrap();
-        until(&mut events, FileEvent::Changed).await;
-        fs::remove_file(&path).unwrap();
-        until(&mut events, FileEvent::Removed).await;
-        fs::write(&path, "one").unwrap();
-        until(&mut events, FileEvent::Changed).await;
-    }
-
-    #[tokio::test]
-    async fn a_burst_of_writes_is_not_an_event_each() {
-        let (_directory, path) = setup();
-        fs::write(&path, "0").unwrap();
-        let mut events = watch_and_poll(&path, NEVER).unwrap();
-        for round in 0..1_000 {
-            fs::write(&path, "x".repeat(round)).unwrap();
-        }
-        until(&mut events, FileEvent::Changed).await;
-        fs::remove_file(&path).unwrap();
-        let mut changes = 1;
-        while next(&mut events).await == FileEvent::Changed {
-            changes += 1;
-        }
-        assert!(changes < 100, "{changes} events for 1000 writes");
-    }
-
-    #[tokio::test]
-    async fn the_poll_sees_what_inotify_cannot() {
-        let (directory, _) = setup();
-        let at = |name: &str| directory.path().join(name);
-        fs::create_dir_all(at("etc/lb")).unwrap();
-        fs::write(at("etc/lb/lb.yaml"), "one").unwrap();
-        let mut events = watch_and_poll(&at("etc/lb/lb.yaml"), QUIET).unwrap();
-        // Another file takes the path by a rename two directories up.
-        fs::create_dir_all(at("new/lb")).unwrap();
-        fs::write(at("new/lb/lb.yaml"), "two").unwrap();
-        fs::rename(at("etc"), at("old")).unwrap();
-        until(&mut events, FileEvent::Removed).await;
-        fs::rename(at("new"), at("etc")).unwrap();
-        until(&mut events, FileEvent::Changed).await;
-        // From then on the new directory is the watched one.
-        fs::write(at("etc/lb/lb.yaml"), "three").unwrap();
-        until(&mut events, FileEvent::Changed).await;
-    }
-
-    #[test]
-    fn links_that_run_in_circles_end() {
-        let (directory, path) = setup();
-        symlink(&path, directory.path().join("b")).unwrap();
-        symlink(directory.path().join("b"), &path).unwrap();
-        assert!(directories(&path).contains(directory.path()));
-    }
-}
+mod tests;

@@ -31,6 +31,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit> {
     let backends: usize = desired.services.values().map(|service| service.backends.len()).sum();
     let services = desired.services.len();
     let name = arguments.file.display();
-    say("lbd", &format!("{name} is good: {services} services, {vips} VIPs, {backends} backends"));
+    let proxy = &desired.proxy;
+    let (listeners, upstreams) = (proxy.listeners.len(), proxy.upstreams.len());
+    let routes = proxy.routes.len() + proxy.stream_routes.len();
+    let of_proxy = if listeners > 0 {
+        format!("; {listeners} listeners, {routes} routes, {upstreams} upstreams")
+    } else {
+        String::new()
+    };
+    let of_packets = format!("{services} services, {vips} VIPs, {backends} backends");
+    say("lbd", &format!("{name} is good: {of_packets}{of_proxy}"));
     Ok(Exit::Done)
 }

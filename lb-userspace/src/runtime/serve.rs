@@ -4,7 +4,7 @@ use super::{Daemon, Drains, Event, Instance, Lock, Parts, Routes, packet_log, sw
 use crate::{
     EBPF_OBJECT,
     admin::{Api, Command, Status, bind, router},
-    config::{self, FileEvent},
+    config::{self, FileEvent, Referred},
     dataplane::{Dataplane, OpenOptions},
     health::{Checkers, Transition},
     model::{Desired, Settings},
@@ -19,7 +19,7 @@ use std::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 
 /// Events waiting for the driver. When full, their senders wait.
@@ -31,7 +31,8 @@ const WORKERS: usize = 2;
 /// Runs the daemon in the foreground until SIGTERM or SIGINT. Forwarding goes on after it.
 pub fn run(instance: &Instance, file: &Path) -> Result<()> {
     let _lock = Lock::take(instance)?;
-    let desired = read(file).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let (desired, referred) = read(file);
+    let desired = desired.map_err(|error| anyhow::anyhow!("{error}"))?;
     // The driver's thread is not one of the workers: while it compiles and writes maps, probes
     // and the API go on.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -39,12 +40,17 @@ pub fn run(instance: &Instance, file: &Path) -> Result<()> {
         .thread_name("lbd")
         .enable_all()
         .build()?;
-    let served = runtime.block_on(serve(instance, file, desired));
+    let served = runtime.block_on(serve(instance, file, desired, referred));
     runtime.shutdown_background();
     served
 }
 
-async fn serve(instance: &Instance, file: &Path, desired: Desired) -> Result<()> {
+async fn serve(
+    instance: &Instance,
+    file: &Path,
+    desired: Desired,
+    referred: Referred,
+) -> Result<()> {
     let mut signals = Signals::new()?;
     let (events, received) = mpsc::channel(EVENTS_MAX);
     let dataplane = open(instance, &desired.settings)?;
@@ -71,8 +77,9 @@ async fn serve(instance: &Instance, file: &Path, desired: Desired) -> Result<()>
         tokio::spawn(packet_log::follow(Dataplane::open_pinned(instance.name())?));
     }
     tokio::spawn(routes.clone().watch(Arc::clone(&status), events.clone()));
-    let source = Source { file: file.to_owned(), routes, status, events: events.clone() };
-    let changes = config::watch(file).context("watching the configuration file")?;
+    let (referred, watched) = watch::channel(referred);
+    let source = Source { file: file.to_owned(), referred, routes, status, events: events.clone() };
+    let changes = config::watch(file, watched).context("watching the configuration file")?;
     tokio::spawn(async move { signals.handle(source, changes, events).await });
 
     daemon.run(received).await;
@@ -98,24 +105,23 @@ fn open(instance: &Instance, settings: &Settings) -> Result<Dataplane> {
     Dataplane::open(&options).context("the data plane cannot be opened")
 }
 
-/// Reads the configuration; what is wrong with it in the operator's words.
-fn read(file: &Path) -> Result<Desired, String> {
+/// Reads the configuration, and tells what it refers to; what is wrong with it in the operator's
+/// words.
+fn read(file: &Path) -> (Result<Desired, String>, Referred) {
     let checked = config::check_file(file);
     let diagnostics = checked.diagnostics.to_string();
-    match checked.desired {
-        Some(desired) => {
-            if !diagnostics.is_empty() {
-                tracing::warn!("{diagnostics}");
-            }
-            Ok(desired)
-        }
-        None => Err(diagnostics),
+    let desired = checked.desired.ok_or_else(|| diagnostics.clone());
+    if desired.is_ok() && !diagnostics.is_empty() {
+        tracing::warn!("{diagnostics}");
     }
+    (desired, checked.referred)
 }
 
 /// The configuration file, and what must be known before a new version of it can be used.
 struct Source {
     file: PathBuf,
+    /// What the file refers to, for who watches it.
+    referred: watch::Sender<Referred>,
     routes: Routes,
     status: Arc<ArcSwap<Status>>,
     events: mpsc::Sender<Event>,
@@ -127,8 +133,14 @@ impl Source {
     async fn reload(&self, cause: &'static str) -> Result<(), mpsc::error::SendError<Event>> {
         self.events.send(Event::Reloading).await?;
         let file = self.file.clone();
-        let result = tokio::task::spawn_blocking(move || read(&file)).await;
-        let mut result = result.unwrap_or_else(|error| Err(error.to_string()));
+        let read = tokio::task::spawn_blocking(move || read(&file)).await;
+        let mut result = match read {
+            Ok((result, referred)) => {
+                self.referred.send_replace(referred);
+                result
+            }
+            Err(error) => Err(error.to_string()),
+        };
         if let Ok(desired) = &result {
             match self.routes.reach(desired, &self.status).await {
                 Ok(reach) => self.events.send(Event::Reach(reach)).await?,

@@ -1,6 +1,9 @@
 //! Addresses that a packet can have as its source or destination.
 
-use crate::config::{diagnostic::Report, located::Located};
+use crate::{
+    config::{diagnostic::Report, located::Located},
+    model::{Vip, VipSyntaxError},
+};
 use std::net::IpAddr;
 
 /// An address of one host.
@@ -24,6 +27,23 @@ pub(super) fn host(text: &Located<String>, report: &mut Report) -> Option<IpAddr
         }
         None => Some(address),
     }
+}
+
+/// A VIP that packets can be sent to.
+pub(super) fn vip(text: &Located<String>, report: &mut Report) -> Option<Vip> {
+    let vip: Vip = match text.value.trim().parse() {
+        Ok(vip) => vip,
+        Err(error) => {
+            let error: VipSyntaxError = error;
+            report.error(text.at, error.message, error.hint);
+            return None;
+        }
+    };
+    if let Some((why, hint)) = unsuitable(vip.address) {
+        report.error(text.at, format!("VIP address {} is {why}", vip.address), hint);
+        return None;
+    }
+    Some(vip)
 }
 
 /// Why an address cannot be that of one host on the network.

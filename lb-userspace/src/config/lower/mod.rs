@@ -8,25 +8,35 @@ mod backend;
 mod fit;
 mod health;
 mod policy;
+mod proxy;
 mod scalar;
 mod service;
 mod settings;
 
 use super::{
     diagnostic::{Position, Report},
+    files::Files,
+    located::Located,
     schema,
 };
 use crate::model::{Desired, Settings, Vip};
 use lb_common::limits;
 use policy::Policy;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
 };
 
 /// Gives a file its meaning. Only valid if the report has no error afterwards.
-pub(super) fn lower(file: &schema::File, report: &mut Report) -> Desired {
-    let interfaces = settings::interfaces(&file.interfaces, report);
+pub(super) fn lower(
+    located: &Located<schema::File>,
+    files: &mut Files,
+    report: &mut Report,
+) -> Desired {
+    let file = &located.value;
+    something_is_wanted(located, report);
+    let interfaces = file.interfaces.as_ref();
+    let interfaces = interfaces.map_or_else(Vec::new, |list| settings::interfaces(list, report));
     let settings =
         file.settings.as_ref().map_or_else(Settings::default, |s| settings::lower(s, report));
     let defaults = file.defaults.as_ref().map_or_else(Policy::default, |defaults| {
@@ -34,14 +44,44 @@ pub(super) fn lower(file: &schema::File, report: &mut Report) -> Desired {
     });
     let mut whole = Whole::default();
     let mut services = BTreeMap::new();
-    for service in &file.services {
+    for service in file.services.iter().flatten() {
         if let Some((name, service)) = service::lower(service, &defaults, &mut whole, report) {
             services.insert(name, service);
         }
     }
+    let proxy = proxy::lower(file, &mut whole, files, report);
     whole.nat_sources(file, &settings.nat_source);
     whole.check(report);
-    Desired { interfaces, settings, services, proxy: Box::default() }
+    packets_arrive_somewhere(file, report);
+    Desired { interfaces, settings, services, proxy: Box::new(proxy) }
+}
+
+/// A file that was cut or emptied by accident must not take everything away.
+fn something_is_wanted(file: &Located<schema::File>, report: &mut Report) {
+    if file.value.services.is_none() && file.value.listeners.is_none() {
+        report.error(
+            file.at,
+            "neither `services` nor `listeners`",
+            "to forward nothing, write `services: []`; check the indentation if they are there",
+        );
+    }
+}
+
+/// Whoever has VIPs needs interfaces.
+fn packets_arrive_somewhere(file: &schema::File, report: &mut Report) {
+    if file.interfaces.as_ref().is_some_and(|list| !list.value.is_empty()) {
+        return;
+    }
+    let service = file.services.iter().flatten().next().map(|service| service.name.at);
+    let vip = file.listeners.iter().flatten().find_map(|listener| {
+        listener.vips.as_ref().filter(|vips| !vips.value.is_empty()).map(|vips| vips.at)
+    });
+    let Some(at) = service.or(vip) else { return };
+    report.error(
+        file.interfaces.as_ref().map_or(at, |list| list.at),
+        "no interfaces",
+        "list those that traffic for VIPs arrives on, like `interfaces: [eth0]`",
+    );
 }
 
 /// What must hold over all services.
@@ -57,6 +97,8 @@ struct Whole {
     /// The first service that is beyond the limit.
     backends_exceeded_at: Option<Position>,
     vips_exceeded_at: Option<Position>,
+    /// VIPs of the proxy's listeners, which several may share.
+    listener_vips: HashSet<Vip>,
 }
 
 impl Whole {
@@ -66,9 +108,23 @@ impl Whole {
         if self.backend_count > limits::BACKENDS_MAX as usize {
             self.backends_exceeded_at.get_or_insert(at);
         }
-        if self.vips.len() > limits::VIPS_MAX as usize {
+        self.count_vips(at);
+    }
+
+    /// A listener of the proxy has this VIP, which is no service's.
+    fn listener_vip(&mut self, vip: Vip, at: Position) {
+        self.listener_vips.insert(vip);
+        self.count_vips(at);
+    }
+
+    fn count_vips(&mut self, at: Position) {
+        if self.vip_count() > limits::VIPS_MAX as usize {
             self.vips_exceeded_at.get_or_insert(at);
         }
+    }
+
+    fn vip_count(&self) -> usize {
+        self.vips.len() + self.listener_vips.len()
     }
 
     fn nat_sources(&mut self, file: &schema::File, used: &[IpAddr]) {
@@ -81,10 +137,10 @@ impl Whole {
     }
 
     fn check(self, report: &mut Report) {
-        let vip_owners: HashMap<IpAddr, &str> =
-            self.vips.iter().map(|(vip, (service, _))| (vip.address, service.as_str())).collect();
+        let vips = self.vips.keys().chain(&self.listener_vips);
+        let vips: HashSet<IpAddr> = vips.map(|vip| vip.address).collect();
         for (address, what, at) in &self.addresses {
-            if vip_owners.contains_key(address) {
+            if vips.contains(address) {
                 report.error(
                     *at,
                     format!("{address} is a VIP and cannot be {what} too"),
@@ -97,7 +153,7 @@ impl Whole {
                 at,
                 format!(
                     "{} VIPs are more than the {} of one data plane",
-                    self.vips.len(),
+                    self.vip_count(),
                     limits::VIPS_MAX
                 ),
                 "use all-ports VIPs (`*`), or share the services between routers",

@@ -66,7 +66,8 @@ pub(super) struct Fields<'a> {
 
 impl<'a> From<&'a schema::Defaults> for Fields<'a> {
     fn from(defaults: &'a schema::Defaults) -> Self {
-        let schema::Defaults { mode, affinity, udp, idle_timeout, ring_slots, health } = defaults;
+        let schema::Defaults { mode, affinity, udp, idle_timeout, ring_slots, health, upstream: _ } =
+            defaults;
         Self {
             mode: *mode,
             affinity: *affinity,

@@ -3,6 +3,7 @@
 use crate::config::{
     diagnostic::{Position, Report},
     located::Located,
+    schema,
 };
 use lb_common::limits;
 use std::{ops::RangeInclusive, time::Duration};
@@ -80,6 +81,90 @@ pub(super) fn duration(
     }
     Some(value)
 }
+
+/// A time that may be left out; what is wrong is reported and counts as left out.
+pub(super) fn time(
+    what: &str,
+    text: Option<&Located<String>>,
+    range: RangeInclusive<Duration>,
+    default: Duration,
+    report: &mut Report,
+) -> Duration {
+    text.and_then(|text| duration(what, text, range, report)).unwrap_or(default)
+}
+
+/// A time, or `none`; `default` if it is left out.
+pub(super) fn time_or_none(
+    what: &str,
+    text: Option<&Located<String>>,
+    range: RangeInclusive<Duration>,
+    default: Option<Duration>,
+    report: &mut Report,
+) -> Option<Duration> {
+    match text {
+        None => default,
+        Some(text) if text.value == NONE => None,
+        Some(text) => duration(what, text, range, report),
+    }
+}
+
+/// A whole number that may be left out; what is wrong is reported and counts as left out.
+pub(super) fn count<T: TryFrom<i64> + Into<i64> + Copy>(
+    what: &str,
+    text: Option<&Located<i64>>,
+    range: RangeInclusive<T>,
+    default: T,
+    report: &mut Report,
+) -> T {
+    text.and_then(|text| number(what, text, range, report)).unwrap_or(default)
+}
+
+/// A number of bytes, or `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// At least 1.
+    Bytes(u64),
+    /// `none`.
+    Unlimited,
+}
+
+/// A size, at most `max` bytes.
+pub(super) fn size(
+    what: &str,
+    text: &Located<schema::TextOrNumber>,
+    max: u64,
+    report: &mut Report,
+) -> Option<Size> {
+    let value = text.value.to_string();
+    if value == NONE {
+        return Some(Size::Unlimited);
+    }
+    let unit_at = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+    let (digits, unit) = value.split_at(unit_at);
+    let unit_bytes = match unit.trim() {
+        "" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    if !digits.is_empty() && unit_bytes.is_none() {
+        let message = format!("`{}` is not a unit of bytes", unit.trim());
+        report.error(text.at, message, "units are KiB, MiB and GiB; a number alone is bytes");
+        return None;
+    }
+    let count = digits.parse::<u64>().ok();
+    let count = count.zip(unit_bytes).and_then(|(count, unit)| count.checked_mul(unit));
+    let valid = count.filter(|count| (1..=max).contains(count));
+    if valid.is_none() {
+        let hint = format!("write a number of bytes from 1 to {max}, like `64KiB`");
+        report.error(text.at, format!("`{value}` is not a valid {what}"), hint);
+    }
+    valid.map(Size::Bytes)
+}
+
+/// What stands for the lack of a limit.
+pub(super) const NONE: &str = "none";
 
 /// A duration as the file would say it.
 pub(super) fn show_duration(duration: Duration) -> String {

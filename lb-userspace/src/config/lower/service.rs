@@ -54,18 +54,7 @@ fn vips(
     }
     let mut vips = BTreeSet::new();
     for text in &list.value {
-        let vip: Vip = match text.value.trim().parse() {
-            Ok(vip) => vip,
-            Err(error) => {
-                let error: crate::model::VipSyntaxError = error;
-                report.error(text.at, error.message, error.hint);
-                continue;
-            }
-        };
-        if let Some((why, hint)) = address::unsuitable(vip.address) {
-            report.error(text.at, format!("VIP address {} is {why}", vip.address), hint);
-            continue;
-        }
+        let Some(vip) = address::vip(text, report) else { continue };
         if let Some((owner, at)) = whole.vips.get(&vip) {
             let message = if owner == service {
                 format!("VIP {vip} is listed twice")

@@ -22,13 +22,6 @@ const EPHEMERAL_PORTS: (u16, u16) = (32_768, 60_999);
 
 /// The interfaces, in file order.
 pub(super) fn interfaces(list: &Located<Vec<Located<String>>>, report: &mut Report) -> Vec<String> {
-    if list.value.is_empty() {
-        report.error(
-            list.at,
-            "no interfaces",
-            "list those that traffic for VIPs arrives on, like `interfaces: [eth0]`",
-        );
-    }
     let mut seen = HashMap::new();
     let mut names = Vec::new();
     for name in &list.value {
