@@ -46,16 +46,17 @@ pub(super) fn here() -> Result<File> {
     File::open(HERE).map_err(DataplaneError::io(format!("opening {HERE}")))
 }
 
-/// Whether the link that is pinned at `path` is attached to the calling thread's network
-/// namespace. A link whose namespace is gone is attached to none.
-pub(super) fn is_here(path: &Path) -> Result<bool> {
+/// Id of the program behind the link that is pinned at `path`, if it is attached to the calling
+/// thread's network namespace. A link whose namespace is gone is attached to none.
+pub(super) fn program_here(path: &Path) -> Result<Option<u32>> {
     if !path.exists() {
-        return Ok(false);
+        return Ok(None);
     }
     let failed = || DataplaneError::io(format!("asking about {}", path.display()));
     let info = unlink::open(path).and_then(|link| info(&link)).map_err(failed())?;
     let here = fs::metadata(HERE).map_err(failed())?.ino();
-    Ok(info.kind == TYPE_NETNS && u64::from(info.namespace) == here)
+    let is_here = info.kind == TYPE_NETNS && u64::from(info.namespace) == here;
+    Ok(is_here.then_some(info.program_id))
 }
 
 fn info(link: &OwnedFd) -> io::Result<LinkInfo> {

@@ -72,12 +72,18 @@ impl Dataplane {
 
     /// Whether the steering program runs in the calling thread's network namespace.
     pub fn is_steering(&self) -> Result<bool> {
+        Ok(self.steering_program()?.is_some())
+    }
+
+    /// Id of the steering program that runs in the calling thread's network namespace.
+    pub(super) fn steering_program(&self) -> Result<Option<u32>> {
         for version in self.pins.steering_versions()? {
-            if netns_link::is_here(&self.pins.steering(&version))? {
-                return Ok(true);
+            let program = netns_link::program_here(&self.pins.steering(&version))?;
+            if program.is_some() {
+                return Ok(program);
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }
 
@@ -86,7 +92,7 @@ impl Dataplane {
 pub(super) fn attach(pins: &Pins, object: &[u8], settings: &Settings) -> Result<()> {
     let version = format!("{:016x}", load::hash(object));
     let path = pins.steering(&version);
-    if !netns_link::is_here(&path)? {
+    if netns_link::program_here(&path)?.is_none() {
         unlink::remove(&path)?;
         attach_new(pins, object, settings, &path)?;
         tracing::info!("attached {STEER}");

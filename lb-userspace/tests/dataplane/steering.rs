@@ -5,7 +5,7 @@ use crate::{
     sockets::{BEYOND, Beyond, answer, receive, udp},
 };
 use lb_userspace::{
-    dataplane::{Dataplane, Sockets, detach},
+    dataplane::{Dataplane, Sockets, TracePacket, detach},
     model::{Desired, HostPattern, HttpOptions, Listener, ListenerProtocol, Protocol, Vip},
     reconcile::{Image, Observed, apply, compile, diff},
 };
@@ -134,6 +134,21 @@ fn tcp_connections_to_many_vips_arrive_on_one_socket_with_their_addresses() {
     assert_eq!(quiet, stats.vips.len() - vips.len(), "nothing is counted for other VIPs");
     let passed = stats.outcomes.iter().find(|it| it.outcome == "pass_to_proxy").unwrap();
     assert_eq!(passed.packets, stats.vips.iter().map(|stats| stats.proxied.packets).sum::<u64>());
+
+    let status = dataplane.status().unwrap();
+    assert_eq!(status.steering.unwrap().name, "lb_steer");
+    for address in [v4(1), v6(1)] {
+        let packet = TracePacket {
+            protocol: Protocol::Tcp,
+            source: SocketAddr::new(BEYOND[usize::from(address.is_ipv6())].parse().unwrap(), 5),
+            destination: SocketAddr::new(address, 1_000),
+            is_opening: true,
+        };
+        let trace = dataplane.trace(&packet, Some("inner")).unwrap();
+        let told = (trace.verdict, trace.decision, trace.outcome);
+        assert_eq!(told, ("pass", "proxy", Some("pass_to_proxy")));
+        assert_eq!(trace.service.as_deref(), Some("streams"));
+    }
 
     for address in [v4(1), v6(1)] {
         let refused = beyond.connect(SocketAddr::new(address, CLOSED)).unwrap_err();
