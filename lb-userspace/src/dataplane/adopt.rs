@@ -24,7 +24,7 @@ impl Dataplane {
             generation: info.generation,
             features: Features(info.needed_features),
             infos: self.vip_infos()?,
-            locals: Netlink::open()?.locals(&Locals::of(&self.pins))?,
+            locals: Netlink::open()?.locals(Locals::of(&self.pins))?,
             ..Tables::default()
         };
         for (vip, entry) in self.vip_entries()? {

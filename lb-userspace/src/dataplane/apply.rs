@@ -76,7 +76,7 @@ impl MapStore for Dataplane {
     }
 
     fn put_locals(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<()> {
-        Netlink::open()?.put_locals(&Locals::of(&self.pins), addresses)
+        Netlink::open()?.put_locals(Locals::of(&self.pins), addresses)
     }
 
     fn put_vip(&mut self, vip: Vip, entry: &VipEntry, is_first_of_address: bool) -> Result<()> {

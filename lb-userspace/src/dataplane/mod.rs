@@ -169,7 +169,7 @@ impl Dataplane {
 pub fn detach(instance: &str) -> Result<Vec<String>> {
     let pins = Pins::new(instance)?;
     let mut interfaces = pins.remove_all()?;
-    Netlink::open()?.put_locals(&Locals::of(&pins), &BTreeSet::new())?;
+    Netlink::open()?.put_locals(Locals::of(&pins), &BTreeSet::new())?;
     interfaces.extend(decap::pins(instance)?.remove_all()?);
     Ok(interfaces)
 }

@@ -50,7 +50,7 @@ fn listener(protocol: ListenerProtocol, vips: BTreeSet<Vip>) -> Listener {
         takes_proxy_protocol: false,
         connections_max: 100,
         http: HttpOptions::default(),
-        idle_timeout: Duration::from_secs(60),
+        idle_timeout: Duration::from_mins(1),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::dataplane::{
     error::{DataplaneError, Result},
     pin::Pins,
 };
+use lb_common::balance::name::{Fnv, mix};
 use rtnetlink::{
     packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP},
     packet_route::{
@@ -31,15 +32,12 @@ pub(in crate::dataplane) struct Locals {
 }
 
 impl Locals {
-    /// Those of an instance: its metric is a hash of its name (FNV-1a, 32 bit), so that two
-    /// instances on a host can want the same address and leave it independently.
+    /// Those of an instance: its metric is a hash of its name, so that two instances on a host can
+    /// want the same address and leave it independently.
     pub(in crate::dataplane) fn of(pins: &Pins) -> Self {
-        let hash = pins
-            .instance()
-            .bytes()
-            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let hash = mix(Fnv::new().with(pins.instance().as_bytes()).finish());
         // 0 would be "the default".
-        Self { metric: hash | 1 }
+        Self { metric: hash as u32 | 1 }
     }
 
     fn message(self, address: IpAddr) -> RouteMessage {
@@ -77,7 +75,7 @@ impl Locals {
 
 impl Netlink {
     /// The addresses that are local because of the instance.
-    pub(in crate::dataplane) fn locals(&mut self, locals: &Locals) -> Result<BTreeSet<IpAddr>> {
+    pub(in crate::dataplane) fn locals(&mut self, locals: Locals) -> Result<BTreeSet<IpAddr>> {
         // Without strict checking the kernel ignores the filter and lists every route there is.
         // Before Linux 4.20 it has no strict checking, and no steering either.
         if self.socket.set_netlink_get_strict_chk(true).is_err() {
@@ -106,7 +104,7 @@ impl Netlink {
     /// Makes exactly these addresses local because of the instance.
     pub(in crate::dataplane) fn put_locals(
         &mut self,
-        locals: &Locals,
+        locals: Locals,
         addresses: &BTreeSet<IpAddr>,
     ) -> Result<()> {
         let current = self.locals(locals)?;
