@@ -3,13 +3,13 @@
 use crate::host::Host;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt,
-    sockopt::{IpFreebind, Ipv4OrigDstAddr, Ipv6OrigDstAddr},
+    sockopt::{IpFreebind, Ipv4OrigDstAddr, Ipv6OrigDstAddr, ReusePort},
 };
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::net::{AddressFamily, SocketType, bind, connect, listen, socket};
 use std::{
     fs::File,
     io::{self, IoSliceMut},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::{AsFd, AsRawFd},
     time::Duration,
 };
@@ -57,6 +57,21 @@ impl Beyond {
         };
         std::thread::scope(|scope| scope.spawn(enter).join().unwrap())
     }
+}
+
+/// Listening sockets of one `SO_REUSEPORT` group.
+pub(crate) fn group(count: usize) -> Vec<TcpListener> {
+    let mut address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let open = |_| {
+        let worker = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        setsockopt(&worker, ReusePort, &true).unwrap();
+        bind(&worker, &address).unwrap();
+        listen(&worker, 128).unwrap();
+        let worker = TcpListener::from(worker);
+        address = worker.local_addr().unwrap();
+        worker
+    };
+    (0..count).map(open).collect()
 }
 
 /// A UDP socket that tells where its datagrams went.

@@ -2,7 +2,7 @@
 
 use crate::{
     host::{Host, eventually, run},
-    sockets::{BEYOND, Beyond, answer, receive, udp},
+    sockets::{BEYOND, Beyond, answer, group, receive, udp},
 };
 use lb_userspace::{
     dataplane::{Dataplane, Sockets, TracePacket, detach},
@@ -155,6 +155,25 @@ fn tcp_connections_to_many_vips_arrive_on_one_socket_with_their_addresses() {
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{address}");
     }
     assert_eq!(steered(&dataplane, "steer_not_proxied"), 2);
+}
+
+#[test]
+fn one_socket_stands_for_the_group_of_all_workers() {
+    let (_host, mut dataplane, beyond) = router(&[v4(1)]);
+    let workers = group(3);
+    dataplane.steer(&Sockets { tcp4: Some(workers[0].as_fd()), ..Sockets::default() }).unwrap();
+    let clients: Vec<_> = PORTS
+        .cycle()
+        .take(60)
+        .map(|port| beyond.connect(SocketAddr::new(v4(1), port)).unwrap())
+        .collect();
+    let accepted = |worker: &TcpListener| {
+        worker.set_nonblocking(true).unwrap();
+        worker.incoming().take_while(Result::is_ok).count()
+    };
+    let counts: Vec<usize> = workers.iter().map(accepted).collect();
+    assert_eq!(counts.iter().sum::<usize>(), clients.len());
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
 }
 
 #[test]
