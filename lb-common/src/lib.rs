@@ -3,7 +3,7 @@
 //! Two things live here: the **contract** ([`limits`], [`abi`], [`verdict`]) and the **pure packet
 //! path** ([`packet`], [`balance`], [`path`]), written once over [`packet::PacketView`] and
 //! [`tables::Tables`] so that the very code the kernel runs is also unit-tested, fuzzed and
-//! simulated in user space.
+//! simulated in user space. [`steer`] and [`decap`] are the same for the programs beside it.
 #![no_std]
 
 pub mod abi;
@@ -12,6 +12,7 @@ pub mod decap;
 pub mod limits;
 pub mod packet;
 pub mod path;
+pub mod steer;
 pub mod tables;
 pub mod verdict;
 

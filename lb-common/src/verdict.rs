@@ -5,6 +5,11 @@
 pub enum Verdict {
     /// To the host's own stack.
     Pass(Outcome),
+    /// To the host's own stack, for the proxy's listening socket.
+    Proxy {
+        /// VIP index that is charged for the packet.
+        vip: u32,
+    },
     /// Nowhere, for a named reason.
     Drop(Outcome),
     /// Back out of the interface it came in on, answered by the program itself.
@@ -23,7 +28,7 @@ pub enum Verdict {
 /// A [`Verdict`] in one register: BPF functions return 64 bits at most, and what a Rust enum leaves
 /// undefined in its shorter variants the verifier refuses to see moved.
 ///
-/// From the top: interface or argument (32 bits), backend index, outcome or detour (24), pending (1),
+/// From the top: interface, argument or proxied VIP (32 bits), backend index, outcome or detour (24), pending (1),
 /// reply (1), kind (2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packed(u64);
@@ -36,6 +41,12 @@ impl Packed {
     #[inline(always)]
     pub const fn passed(outcome: Outcome) -> Self {
         Self((outcome as u64) << 8)
+    }
+
+    /// [`Verdict::Proxy`].
+    #[inline(always)]
+    pub const fn proxied(vip: u32) -> Self {
+        Self((vip as u64) << 32 | (Outcome::PassToProxy as u64) << 8)
     }
 
     /// [`Verdict::Drop`].
@@ -106,6 +117,18 @@ impl Packed {
         self.0 & 3 == 3
     }
 
+    /// Whether the packet is passed for the proxy (then [`Self::vip`] holds).
+    #[inline(always)]
+    pub const fn is_proxied(self) -> bool {
+        self.0 as u32 == (Outcome::PassToProxy as u32) << 8
+    }
+
+    /// Index of the proxied VIP.
+    #[inline(always)]
+    pub const fn vip(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
     /// Whether the packet is dropped.
     #[inline(always)]
     pub const fn is_dropped(self) -> bool {
@@ -146,6 +169,7 @@ impl Packed {
     pub const fn unpack(self) -> Verdict {
         let outcome = Outcome::from_wire(self.outcome_index() as u8);
         match self.0 & 3 {
+            0 if self.is_proxied() => Verdict::Proxy { vip: self.vip() },
             0 => Verdict::Pass(outcome),
             1 => Verdict::Drop(outcome),
             2 => Verdict::Answer(outcome),
@@ -203,6 +227,9 @@ outcomes! {
     /// A translated reply that the host must forward: its next hop is not resolved yet, or it has
     /// to be fragmented.
     PassNoNeighbour = "pass_no_neighbour",
+    /// To a proxied VIP, or an ICMP error about a packet of one: the host's stack hands it to the
+    /// proxy.
+    PassToProxy = "pass_to_proxy",
     /// An echo request to a VIP address, answered by the program.
     EchoAnswered = "echo_answered",
     /// An ICMP "too big" sent back: the packet exceeds the path to its backend.
@@ -265,6 +292,8 @@ pub enum Decision {
     Fragment = 9,
     /// A reply was translated back.
     Reply = 10,
+    /// The VIP is the proxy's.
+    Proxy = 11,
 }
 
 impl Decision {
@@ -282,6 +311,7 @@ impl Decision {
             Self::NatNew => "nat_new",
             Self::Fragment => "fragment",
             Self::Reply => "reply",
+            Self::Proxy => "proxy",
         }
     }
 
@@ -299,6 +329,7 @@ impl Decision {
             8 => Self::NatNew,
             9 => Self::Fragment,
             10 => Self::Reply,
+            11 => Self::Proxy,
             _ => return None,
         })
     }

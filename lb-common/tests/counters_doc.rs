@@ -5,6 +5,7 @@
 use lb_common::{
     abi::VipEvents,
     decap::DecapOutcome,
+    steer::SteerOutcome,
     verdict::{Decision, Event, Outcome},
 };
 
@@ -55,7 +56,16 @@ fn every_event_is_described() {
     for name in names("Events") {
         assert!(kept.contains(&format!("{name}: ")), "{name} is not a counter of a VIP");
     }
-    assert_eq!(kept.matches(": ").count(), events.len(), "{kept}");
+    for name in names("Proxied VIPs") {
+        assert!(kept.contains(&format!("{name}: ")), "{name} is not a counter of a VIP");
+    }
+    let described = events.len() + names("Proxied VIPs").len();
+    assert_eq!(kept.matches(": ").count(), described, "{kept}");
+}
+
+#[test]
+fn every_look_up_of_a_socket_is_described() {
+    assert_eq!(names("Steering"), SteerOutcome::ALL.map(SteerOutcome::name));
 }
 
 #[test]

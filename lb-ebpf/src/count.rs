@@ -8,6 +8,9 @@ use crate::maps::{BACKEND_STAT, OUTCOME_STAT, VIP_EVENTS};
 #[inline(always)]
 pub fn verdict(verdict: Packed, bytes: u64) {
     if !verdict.is_forwarded() {
+        if verdict.is_proxied() {
+            proxied(verdict.vip(), bytes);
+        }
         return outcome(verdict.outcome_index(), bytes);
     }
     let Some(counters) = BACKEND_STAT.get_ptr_mut(verdict.backend()) else { return };
@@ -36,6 +39,15 @@ pub fn event(vip: u32, event: Event) {
         Event::IcmpRouted => events.icmp_routed += 1,
         Event::FragmentLearnt => events.fragments_learnt += 1,
     }
+}
+
+#[inline(always)]
+fn proxied(vip: u32, bytes: u64) {
+    let Some(events) = VIP_EVENTS.get_ptr_mut(vip) else { return };
+    // SAFETY: this CPU's own slot; nothing else writes it while the program runs.
+    let events = unsafe { &mut *events };
+    events.proxied_packets += 1;
+    events.proxied_bytes += bytes;
 }
 
 #[inline(always)]

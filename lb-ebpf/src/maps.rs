@@ -1,7 +1,7 @@
 //! Every map: who writes it, who reads it, what happens when it is full.
 
 use aya_ebpf::{
-    btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, PerCpuArray},
+    btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, SockMap},
     macros::btf_map,
 };
 use lb_common::{
@@ -14,6 +14,7 @@ use lb_common::{
         BACKEND_ENTRIES, DECAP_LOCALS_MAX, FLOWS_DEFAULT, FRAGMENTS_MAX, VIP_ENTRIES_MAX, VIPS_MAX,
     },
     packet::Ip,
+    steer::{SOCKET_SLOTS, STEER_OUTCOMES},
     verdict::OUTCOMES,
 };
 
@@ -88,6 +89,15 @@ pub static FIB_QUERY: PerCpuArray<FibQuery, 1> = PerCpuArray::new();
 /// Fragmented datagrams. Written here; full = the least recently used is forgotten.
 #[btf_map(name = "lb_fragments")]
 pub static FRAGMENT_TABLE: LruHashMap<FragmentKey, FragmentEntry, FRAGMENTS> = LruHashMap::new();
+
+/// The proxy's sockets, by `SocketSlot`. Written by the agent; the kernel removes a socket that is
+/// closed.
+#[btf_map(name = "lb_sockets")]
+pub static SOCKETS: SockMap<{ SOCKET_SLOTS as usize }> = SockMap::new();
+
+/// Look-ups per `SteerOutcome`. Written here.
+#[btf_map(name = "lb_steer_stat")]
+pub static STEER_STAT: PerCpuArray<u64, { STEER_OUTCOMES as usize }> = PerCpuArray::new();
 
 /// Addresses of a backend that tunnels may end at. Written by `lbd decap`.
 #[btf_map(name = "lb_decap_local")]

@@ -68,15 +68,12 @@ impl Tables for Live<'_> {
 
     #[inline(always)]
     fn vip4(&self, key: &VipKey4) -> Option<VipEntry> {
-        let word = key.to_word();
-        // SAFETY: the word is the key; the entry is copied at once and the agent replaces whole ones.
-        unsafe { VIPS4.get(&*(&raw const word).cast::<VipKey4>()) }.copied()
+        vip4(key)
     }
 
     #[inline(always)]
     fn vip6(&self, key: &VipKey6) -> Option<VipEntry> {
-        // SAFETY: copied at once; the agent replaces whole entries.
-        unsafe { VIPS6.get(key) }.copied()
+        vip6(key)
     }
 
     #[inline(always)]
@@ -315,6 +312,21 @@ impl Tables for Dry<'_> {
             write(unsafe { &mut *record });
         }
     }
+}
+
+/// An IPv4 VIP.
+#[inline(always)]
+pub fn vip4(key: &VipKey4) -> Option<VipEntry> {
+    let word = key.to_word();
+    // SAFETY: the word is the key; the entry is copied at once and the agent replaces whole ones.
+    unsafe { VIPS4.get(&*(&raw const word).cast::<VipKey4>()) }.copied()
+}
+
+/// An IPv6 VIP.
+#[inline(always)]
+pub fn vip6(key: &VipKey6) -> Option<VipEntry> {
+    // SAFETY: copied at once; the agent replaces whole entries.
+    unsafe { VIPS6.get(key) }.copied()
 }
 
 /// Writes a parsed packet into the scratch map.

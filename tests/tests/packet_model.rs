@@ -8,7 +8,9 @@
 
 use std::{collections::BTreeSet, sync::Mutex};
 
-use lb_common::abi::{BackendState, Mode, SLOT_MOVED, VIP_FLAG_AFFINITY, VIP_FLAG_UDP_STICKS};
+use lb_common::abi::{
+    BackendState, Mode, SLOT_MOVED, VIP_FLAG_AFFINITY, VIP_FLAG_PROXIED, VIP_FLAG_UDP_STICKS,
+};
 use lb_tests::packet::{
     BACKEND_SIDE, CLIENT_SIDE, Family, Frame, Kernel, Machine, Memory, Shape, State, TCP, UDP, V4,
     V6, differences, ip, moved,
@@ -43,7 +45,13 @@ fn state() -> impl Strategy<Value = State> {
         0_u32..2,
     );
     let slot = (0_u32..=u32::from(BACKENDS), any::<bool>());
-    let flags = select(vec![0, VIP_FLAG_AFFINITY, VIP_FLAG_UDP_STICKS, 3]);
+    let flags = select(vec![
+        0,
+        VIP_FLAG_AFFINITY,
+        VIP_FLAG_UDP_STICKS,
+        VIP_FLAG_AFFINITY | VIP_FLAG_UDP_STICKS,
+        VIP_FLAG_PROXIED,
+    ]);
     let service = (mode(), flags, any::<bool>(), any::<bool>());
     (
         (family(), service),

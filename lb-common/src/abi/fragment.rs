@@ -28,13 +28,15 @@ pub enum FragmentPath {
     Forward = 0,
     /// Backend to client through NAT: the addresses in the entry replace the packet's.
     Reply = 1,
+    /// Client to a proxied VIP: passed to the host's stack.
+    Proxy = 2,
 }
 
 /// Value of the fragment table.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct FragmentEntry {
-    /// Backend of the datagram.
+    /// Backend of the datagram; none if it is the proxy's.
     pub backend: BackendId,
     /// [`FragmentPath`].
     pub path: u8,
@@ -50,8 +52,8 @@ pub struct FragmentEntry {
     pub learnt_ns: u64,
     /// Flow hash, which also spreads a tunnel's outer source.
     pub hash: u32,
-    /// Zero.
-    pub pad3: u32,
+    /// VIP index of the datagram, if it is the proxy's.
+    pub vip: u32,
 }
 
 pod!(FragmentKey, FragmentEntry);

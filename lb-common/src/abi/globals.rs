@@ -30,6 +30,8 @@ impl Features {
     pub const LOG: u32 = 1 << 6;
     /// IPv4 VIPs exist.
     pub const IPV4: u32 = 1 << 7;
+    /// Proxied VIPs exist.
+    pub const PROXY: u32 = 1 << 8;
 
     /// Everything but logging: what tests load.
     pub const ALL: Self = Self(
@@ -39,7 +41,8 @@ impl Features {
             | Self::TUNNEL
             | Self::NAT
             | Self::ALL_PORTS
-            | Self::AFFINITY,
+            | Self::AFFINITY
+            | Self::PROXY,
     );
 
     /// Whether all of `bits` are on.

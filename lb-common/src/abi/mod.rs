@@ -28,7 +28,8 @@ pub use ring::{RingTable, SLOT_MOVED};
 pub use stats::{BackendCounters, OutcomeCounters, VipEvents};
 pub use trace::{TRACE_BYTES, TRACE_NEXT_HOP_CACHED, TRACE_NEXT_HOP_LOOKUP, TraceRecord};
 pub use vip::{
-    VIP_FLAG_ADDRESS, VIP_FLAG_AFFINITY, VIP_FLAG_UDP_STICKS, VipEntry, VipKey4, VipKey6,
+    VIP_FLAG_ADDRESS, VIP_FLAG_AFFINITY, VIP_FLAG_PROXIED, VIP_FLAG_UDP_STICKS, VipEntry, VipKey4,
+    VipKey6,
 };
 pub use vip_info::{VIP_REASON_BYTES_MAX, VipInfo};
 

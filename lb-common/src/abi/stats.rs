@@ -42,9 +42,13 @@ pub struct VipEvents {
     pub icmp_routed: u64,
     /// Fragmented datagrams learnt.
     pub fragments_learnt: u64,
+    /// Frames passed to the host's stack for the proxy.
+    pub proxied_packets: u64,
+    /// Their bytes.
+    pub proxied_bytes: u64,
 }
 
 pod!(BackendCounters, OutcomeCounters, VipEvents);
 const _: () = assert!(size_of::<BackendCounters>() == 32);
 const _: () = assert!(size_of::<OutcomeCounters>() == 16);
-const _: () = assert!(size_of::<VipEvents>() == 48);
+const _: () = assert!(size_of::<VipEvents>() == 64);

@@ -54,7 +54,7 @@ pub struct VipEntry {
     pub index: u32,
     /// Slots of the ring in use, at most `RING_SLOTS_MAX`.
     pub ring_slots: u32,
-    /// [`Mode`] of the VIP.
+    /// [`Mode`] of the VIP; 0 if it is proxied.
     pub mode: u8,
     /// `VIP_FLAG_*`.
     pub flags: u8,
@@ -71,12 +71,32 @@ pub const VIP_FLAG_UDP_STICKS: u8 = 1 << 1;
 /// Not a service: marks an address as a VIP address (port 0, ICMP or ICMPv6), so that echo
 /// requests are answered, errors routed, and malformed traffic to it dropped instead of passed.
 pub const VIP_FLAG_ADDRESS: u8 = 1 << 2;
+/// The host's stack gets the packets, and the proxy's listening socket the connections (see
+/// [`crate::steer`]). Such a VIP has no ring and no backends.
+pub const VIP_FLAG_PROXIED: u8 = 1 << 3;
 
 impl VipEntry {
     /// Forwarding mode, if valid.
     #[inline(always)]
     pub const fn mode(&self) -> Option<Mode> {
         Mode::from_wire(self.mode)
+    }
+
+    /// Whether the VIP is the proxy's.
+    #[inline(always)]
+    pub const fn is_proxied(&self) -> bool {
+        self.flags & VIP_FLAG_PROXIED != 0
+    }
+
+    /// The name in tools of what is done with the VIP's packets: the mode's, or `proxy`.
+    pub const fn mode_name(&self) -> Option<&'static str> {
+        if self.is_proxied() {
+            return Some("proxy");
+        }
+        match self.mode() {
+            Some(mode) => Some(mode.name()),
+            None => None,
+        }
     }
 }
 

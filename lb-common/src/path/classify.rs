@@ -12,7 +12,7 @@ use crate::{
         transport::{self, TCP, Transport, UDP},
     },
     tables::Tables,
-    verdict::{Outcome, Packed},
+    verdict::{Decision, Outcome, Packed},
 };
 
 /// Sorts a parsed packet to what handles it. `V4` is the family.
@@ -109,6 +109,9 @@ fn flow<const V4: bool, V: PacketView, T: Tables>(
     if !matches!(ip.fragment, Fragment::Whole) {
         return Detour::Flow.needed::<V4>();
     }
+    if is_proxied(tables, &vip) {
+        return to_proxy(tables, vip.index);
+    }
     let slot = balance::slot(tables, &vip, V4, &ip.source, transport.source_port, port);
     let pick = match balance::settled(tables, &slot) {
         Ok(Some(pick)) => pick,
@@ -119,6 +122,19 @@ fn flow<const V4: bool, V: PacketView, T: Tables>(
         Some(hop) => forward::send_to::<V4, V, T>(view, tables, ip, &pick, hop),
         None => Detour::Flow.needed::<V4>(),
     }
+}
+
+/// Whether a VIP is the proxy's.
+#[inline(always)]
+pub(super) fn is_proxied<T: Tables>(tables: &T, vip: &VipEntry) -> bool {
+    tables.features().has(Features::PROXY) && vip.is_proxied()
+}
+
+/// Passes a packet of a proxied VIP to the host's stack as it came.
+#[inline(always)]
+pub(super) fn to_proxy<T: Tables>(tables: &T, vip: u32) -> Packed {
+    tables.note(|trace| trace.decision = Decision::Proxy as u8);
+    Packed::proxied(vip)
 }
 
 /// The flow of a packet that came from a client.

@@ -1,7 +1,7 @@
 //! An untranslated VIP's packet, with all that may have to be done for it.
 
 use super::{
-    classify::{find_vip, flow_of},
+    classify::{find_vip, flow_of, is_proxied, to_proxy},
     forward, fragment, parse,
 };
 use crate::{
@@ -21,6 +21,13 @@ pub(super) fn serve<const V4: bool, V: PacketView, T: Tables>(view: &mut V, tabl
     let Some(vip) = find_vip::<V4, T>(tables, ip.destination, port, ip.protocol) else {
         return Packed::passed(Outcome::PassNotVip);
     };
+    if is_proxied(tables, &vip) {
+        // Here it is a first fragment.
+        if !fragment::learn_proxied::<V4, T>(tables, &ip, vip.index) {
+            return Packed::dropped(Outcome::DropFragmentUnknown);
+        }
+        return to_proxy(tables, vip.index);
+    }
     let pick = match balance::pick(tables, &vip, &flow_of::<V4>(&ip, &transport)) {
         Ok(pick) => pick,
         Err(reason) => return Packed::dropped(reason),

@@ -1,7 +1,7 @@
 //! Fragments: the first one has the ports and decides; later ones follow it.
 
 use super::{
-    classify::is_vip_address,
+    classify::{is_vip_address, to_proxy},
     forward,
     nat::{self, Translation},
 };
@@ -46,6 +46,19 @@ pub(super) fn learn_translated<const V4: bool, T: Tables>(
     store::<V4, T>(tables, ip, &entry)
 }
 
+/// Remembers that a datagram is the proxy's; false if it could not be.
+#[inline(always)]
+pub(super) fn learn_proxied<const V4: bool, T: Tables>(tables: &T, ip: &Ip, vip: u32) -> bool {
+    let entry = FragmentEntry {
+        path: FragmentPath::Proxy as u8,
+        learnt_ns: tables.now_ns(),
+        vip,
+        ..FragmentEntry::default()
+    };
+    tables.count_event(vip, Event::FragmentLearnt);
+    tables.fragment_store(&key::<V4>(ip), &entry)
+}
+
 /// Sends a later fragment after its first.
 #[inline(always)]
 pub(super) fn follow<const V4: bool, V: PacketView, T: Tables>(view: &mut V, tables: &T) -> Packed {
@@ -59,6 +72,9 @@ pub(super) fn follow<const V4: bool, V: PacketView, T: Tables>(view: &mut V, tab
             Packed::passed(Outcome::PassNotVip)
         };
     };
+    if tables.features().has(Features::PROXY) && entry.path == FragmentPath::Proxy as u8 {
+        return to_proxy(tables, entry.vip);
+    }
     let Some(backend) = balance::still_living(tables, entry.backend) else {
         return Packed::dropped(Outcome::DropBackendStale);
     };

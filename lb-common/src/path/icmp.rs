@@ -3,7 +3,7 @@
 
 use super::{
     Detour,
-    classify::{find_vip, is_vip_address},
+    classify::{find_vip, is_proxied, is_vip_address, to_proxy},
     forward,
     nat::{self, Translation},
     reply,
@@ -119,6 +119,9 @@ pub(super) fn error_to_backend<const V4: bool, V: PacketView, T: Tables>(
         return unmatched;
     };
     tables.note(|trace| trace.vip_plus_one = vip.index as u16 + 1);
+    if is_proxied(tables, &vip) {
+        return to_proxy(tables, vip.index);
+    }
     if tables.features().has(Features::NAT) && nat::is_mode(vip.mode) {
         return Detour::IcmpTranslate.needed::<V4>();
     }

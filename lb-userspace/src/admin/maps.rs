@@ -8,7 +8,7 @@ use super::{
     },
 };
 use crate::{
-    dataplane::{AttachMode, Dataplane, Flow, FlowTable, Stats, TracePacket},
+    dataplane::{AttachMode, Dataplane, Flow, FlowTable, ProgramStatus, Stats, TracePacket},
     model::Protocol,
     reconcile::Image,
     runtime::{attached, interface},
@@ -36,25 +36,20 @@ impl Inspect for Dataplane {
 
     fn programs(&self) -> Result<Vec<ProgramResource>> {
         let status = self.status()?;
-        let Some(program) = status.program else { return Ok(Vec::new()) };
-        let resource =
-            |interface: Option<String>, attach_mode: Option<AttachMode>, id| ProgramResource {
-                name: program.name.clone(),
-                id,
-                tag: program.tag.clone(),
-                features: program.features.iter().map(ToString::to_string).collect(),
-                interface,
-                attach_mode: attach_mode.map(|mode| mode_name(mode).to_owned()),
-                jit_bytes: program.jited_bytes,
-                verified_instructions: program.verified_instruction_count,
-                run_count: program.run_count,
-                run_time_ns: program.run_time_ns,
-            };
-        if status.attachments.is_empty() {
-            return Ok(vec![resource(None, None, program.id)]);
+        let mut programs = Vec::new();
+        if let Some(program) = &status.program {
+            if status.attachments.is_empty() {
+                programs.push(program_resource(program));
+            }
+            programs.extend(status.attachments.into_iter().map(|attachment| ProgramResource {
+                id: attachment.program_id,
+                interface: Some(attachment.interface),
+                attach_mode: Some(mode_name(attachment.mode).to_owned()),
+                ..program_resource(program)
+            }));
         }
-        let attached = status.attachments.into_iter();
-        Ok(attached.map(|a| resource(Some(a.interface), Some(a.mode), a.program_id)).collect())
+        programs.extend(status.steering.iter().map(program_resource));
+        Ok(programs)
     }
 
     fn attachments(&self) -> Result<Vec<InterfaceResource>> {
@@ -92,6 +87,22 @@ impl Inspect for Dataplane {
             output: trace.output,
             output_hex: trace.output_hex,
         })
+    }
+}
+
+/// A program that runs on no interface.
+fn program_resource(program: &ProgramStatus) -> ProgramResource {
+    ProgramResource {
+        name: program.name.clone(),
+        id: program.id,
+        tag: program.tag.clone(),
+        features: program.features.iter().map(ToString::to_string).collect(),
+        interface: None,
+        attach_mode: None,
+        jit_bytes: program.jited_bytes,
+        verified_instructions: program.verified_instruction_count,
+        run_count: program.run_count,
+        run_time_ns: program.run_time_ns,
     }
 }
 

@@ -127,6 +127,7 @@ impl Row for StatResource {
             StatKind::Reply => "reply",
             StatKind::Outcome => "outcome",
             StatKind::Event => "event",
+            StatKind::Steer => "steer",
         };
         let size = self.bytes.map(|count| if wide { count.to_string() } else { bytes(count) });
         vec![kind.to_owned(), self.name.clone(), self.packets.to_string(), or_dash(size.as_deref())]

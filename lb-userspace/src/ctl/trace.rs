@@ -10,6 +10,7 @@ use crate::{
     runtime::Instance,
 };
 use anyhow::Result;
+use lb_common::verdict::Outcome;
 use std::{fmt::Write as _, net::SocketAddr};
 
 /// Arguments of `lbctl trace`.
@@ -108,6 +109,9 @@ fn text(trace: &TraceResource) -> String {
     }
     let outcome = trace.outcome.as_ref().map_or_else(String::new, |name| format!(": {name}"));
     line("verdict", &format!("{}{outcome}", trace.verdict));
+    if trace.outcome.as_deref() == Some(Outcome::PassToProxy.name()) {
+        line("proxy", "the host's stack gives it to the proxy's listening socket");
+    }
     line("output", &trace.output);
     text
 }

@@ -3,6 +3,7 @@
 use super::{
     Dataplane, bulk, convert,
     error::{DataplaneError, Result},
+    netlink::{Locals, Netlink},
 };
 use crate::{
     model::Vip,
@@ -23,6 +24,7 @@ impl Dataplane {
             generation: info.generation,
             features: Features(info.needed_features),
             infos: self.vip_infos()?,
+            locals: Netlink::open()?.locals(Locals::of(&self.pins))?,
             ..Tables::default()
         };
         for (vip, entry) in self.vip_entries()? {

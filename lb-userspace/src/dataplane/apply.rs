@@ -5,6 +5,7 @@ use super::{
     convert::VipKey,
     error::{DataplaneError, Result},
     maps::{find, remove, zero},
+    netlink::{Locals, Netlink},
     stats,
 };
 use crate::{
@@ -15,6 +16,7 @@ use lb_common::abi::{
     self, BackendCounters, BackendEntry, BackendId, BackendState, Features, NameEntry,
     VIP_FLAG_ADDRESS, VipEntry,
 };
+use std::{collections::BTreeSet, net::IpAddr};
 
 impl MapStore for Dataplane {
     type Error = DataplaneError;
@@ -71,6 +73,10 @@ impl MapStore for Dataplane {
 
     fn put_ring(&mut self, vip: u32, slots: &[u32]) -> Result<()> {
         self.maps.rings.swap(vip, slots)
+    }
+
+    fn put_locals(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<()> {
+        Netlink::open()?.put_locals(Locals::of(&self.pins), addresses)
     }
 
     fn put_vip(&mut self, vip: Vip, entry: &VipEntry, is_first_of_address: bool) -> Result<()> {

@@ -5,6 +5,9 @@ use lb_common::abi::{Features, Mode, VIP_FLAG_AFFINITY, VipEntry};
 /// The parts that a VIP needs.
 pub fn needed_by(entry: &VipEntry, is_ipv4: bool, port: u16) -> Features {
     let mut bits = if is_ipv4 { Features::IPV4 } else { Features::IPV6 };
+    if entry.is_proxied() {
+        return Features(bits | Features::PROXY);
+    }
     bits |= match entry.mode() {
         Some(Mode::L2Dsr) => Features::L2DSR,
         Some(Mode::Tunnel) => Features::TUNNEL,
@@ -37,6 +40,7 @@ pub fn names(features: Features) -> Vec<&'static str> {
         (Features::NAT, "nat"),
         (Features::ALL_PORTS, "all_ports"),
         (Features::AFFINITY, "affinity"),
+        (Features::PROXY, "proxy"),
         (Features::LOG, "log"),
     ]
     .into_iter()

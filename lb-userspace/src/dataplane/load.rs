@@ -110,7 +110,7 @@ pub(super) fn open_program(path: &Path, name: &str) -> Result<Xdp> {
 
 /// Read-only globals of the program.
 #[derive(Default)]
-struct Globals {
+pub(super) struct Globals {
     features: u32,
     seed: u64,
     nat_ports: u32,
@@ -151,7 +151,7 @@ fn load_fresh(
     })?;
     let program: &mut Xdp =
         program.try_into().map_err(failed::<ProgramError>("taking it for XDP"))?;
-    program.load().map_err(refused)?;
+    program.load().map_err(|error| refused(FORWARD, error))?;
     let fresh = pins.program("lb_forward_new");
     pin::remove(&fresh)?;
     program.pin(&fresh).map_err(|error| DataplaneError::Io {
@@ -161,16 +161,17 @@ fn load_fresh(
     Ok(fresh)
 }
 
-fn refused(error: ProgramError) -> DataplaneError {
+/// The error of a program that was not loaded.
+pub(super) fn refused(name: &str, error: ProgramError) -> DataplaneError {
     let ProgramError::LoadError { io_error, verifier_log } = error else {
-        return failed("loading")(error);
+        return DataplaneError::program(name, "loading")(error);
     };
     let log = verifier_log.to_string();
     tracing::debug!(log, "the verifier's log");
     let lines: Vec<_> = log.lines().collect();
     let last = lines.get(lines.len().saturating_sub(VERIFIER_LINES)..).unwrap_or_default();
     DataplaneError::Refused {
-        program: FORWARD.to_owned(),
+        program: name.to_owned(),
         reason: io_error,
         verifier_log: last.join("\n"),
     }
@@ -181,7 +182,7 @@ fn failed<E: Into<ProgramError>>(operation: &'static str) -> impl FnOnce(E) -> D
 }
 
 /// Creates missing maps, reuses pinned ones, and resolves the object against them.
-fn prepare(
+pub(super) fn prepare(
     pins: &Pins,
     object: &[u8],
     settings: &Settings,
@@ -248,7 +249,7 @@ pub(super) fn raise_memlock() {
 }
 
 /// Tells objects apart (FNV-1a, 64 bit).
-fn hash(object: &[u8]) -> u64 {
+pub(super) fn hash(object: &[u8]) -> u64 {
     object.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

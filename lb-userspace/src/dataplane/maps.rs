@@ -7,7 +7,7 @@ use super::{
 };
 use aya::{
     Pod,
-    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues},
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, SockMap},
 };
 use lb_common::abi::{
     BackendCounters, BackendEntry, FlowEntry, FlowKey, LoadInfo, NameEntry, NatEntry, NatReverse,
@@ -24,6 +24,8 @@ pub(super) struct Maps {
     pub(super) backend_counters: PerCpuArray<MapData, BackendCounters>,
     pub(super) outcomes: PerCpuArray<MapData, OutcomeCounters>,
     pub(super) vip_events: PerCpuArray<MapData, VipEvents>,
+    pub(super) sockets: SockMap<MapData>,
+    pub(super) steering: PerCpuArray<MapData, u64>,
     pub(super) flows_syn: HashMap<MapData, FlowKey, FlowEntry>,
     pub(super) flows_miss: HashMap<MapData, FlowKey, FlowEntry>,
     pub(super) nat: HashMap<MapData, FlowKey, NatEntry>,
@@ -45,6 +47,8 @@ impl Maps {
             backend_counters: open(pins, "lb_backend_stat")?,
             outcomes: open(pins, "lb_outcomes")?,
             vip_events: open(pins, "lb_vip_events")?,
+            sockets: open(pins, "lb_sockets")?,
+            steering: open(pins, "lb_steer_stat")?,
             flows_syn: open(pins, "lb_flows_syn")?,
             flows_miss: open(pins, "lb_flows_miss")?,
             nat: open(pins, "lb_nat")?,

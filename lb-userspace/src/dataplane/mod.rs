@@ -18,6 +18,7 @@ mod load;
 mod maps;
 mod neighbour;
 mod netlink;
+mod netns_link;
 mod packet;
 mod packet_log;
 mod pin;
@@ -25,6 +26,7 @@ mod programs;
 mod rings;
 mod spec;
 mod stats;
+mod steer;
 mod sweep;
 mod trace;
 mod unlink;
@@ -38,7 +40,10 @@ pub use neighbour::{NeighbourChange, Neighbours, watch_neighbours};
 pub use packet::TracePacket;
 pub use pin::{DEFAULT_INSTANCE, Pins};
 pub use programs::{MapStatus, ProgramStatus, Status};
-pub use stats::{BackendStats, EventStats, OutcomeStats, Stats, Traffic, VipStats};
+pub use stats::{
+    BackendStats, EventStats, OutcomeStats, ProxiedStats, Stats, SteerStats, Traffic, VipStats,
+};
+pub use steer::{STEER, Sockets};
 pub use sweep::{SlotOf, SweepProgress, SweepReport, Sweeper};
 pub use trace::Trace;
 
@@ -46,6 +51,8 @@ use crate::model::Settings;
 use aya::programs::Xdp;
 use lb_common::abi::{Features, LoadInfo};
 use maps::Maps;
+use netlink::{Locals, Netlink};
+use std::collections::BTreeSet;
 
 /// What [`Dataplane::open`] needs.
 #[derive(Clone, Debug)]
@@ -144,6 +151,11 @@ impl Dataplane {
             tracing::info!(features = ?features::names(loaded), "loaded {FORWARD}");
             attach::update_all(&self.pins, &mut program)?;
         }
+        if needed.has(Features::PROXY) {
+            steer::attach(&self.pins, object, settings)?;
+        } else {
+            steer::detach(&self.pins)?;
+        }
         self.program = Some(program);
         let info = self.maps.load_info()?;
         self.maps.set_load_info(LoadInfo { needed_features: needed.0, ..info })
@@ -151,10 +163,13 @@ impl Dataplane {
 }
 
 /// Detaches the program of an instance everywhere and removes all its maps: forwarding stops and
-/// every flow is forgotten. A tunnel's end of the same name goes too. Answers the interfaces that
+/// every flow is forgotten; the proxy gets no more connections. A tunnel's end of the same name
+/// goes too. Answers the interfaces that
 /// were detached. Idempotent.
 pub fn detach(instance: &str) -> Result<Vec<String>> {
-    let mut interfaces = Pins::new(instance)?.remove_all()?;
+    let pins = Pins::new(instance)?;
+    let mut interfaces = pins.remove_all()?;
+    Netlink::open()?.put_locals(Locals::of(&pins), &BTreeSet::new())?;
     interfaces.extend(decap::pins(instance)?.remove_all()?);
     Ok(interfaces)
 }

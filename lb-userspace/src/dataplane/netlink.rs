@@ -1,6 +1,10 @@
 //! Questions to the kernel's network configuration (rtnetlink(7)), asked in the calling thread's
 //! network namespace and answered at once.
 
+mod locals;
+
+pub(super) use locals::Locals;
+
 use super::error::{DataplaneError, Result};
 use rtnetlink::{
     packet_core::{

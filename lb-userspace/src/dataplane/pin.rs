@@ -19,7 +19,7 @@ pub const DEFAULT_INSTANCE: &str = "default";
 /// Bytes of an instance name, at most.
 const INSTANCE_BYTES_MAX: usize = 32;
 
-/// Paths of one data plane: `/sys/fs/bpf/lb/<instance>/{maps,links,programs}`.
+/// Paths of one data plane: `/sys/fs/bpf/lb/<instance>/{maps,links,programs,steering}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pins {
     root: PathBuf,
@@ -64,6 +64,21 @@ impl Pins {
         self.root.join("programs").join(name)
     }
 
+    /// Where the link of a version of the steering program is pinned.
+    pub fn steering(&self, version: &str) -> PathBuf {
+        self.root.join("steering").join(version)
+    }
+
+    /// Versions of the steering program that have a pinned link: one, or two for a moment.
+    pub fn steering_versions(&self) -> Result<Vec<String>> {
+        list(&self.root.join("steering"))
+    }
+
+    /// Name of the instance.
+    pub fn instance(&self) -> &str {
+        self.root.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
     /// Whether a data plane is pinned here.
     pub fn exists(&self) -> bool {
         self.root.join("maps").is_dir()
@@ -72,7 +87,7 @@ impl Pins {
     /// Makes the directories, mounting the BPF file system if the system has not.
     pub fn create(&self) -> Result<()> {
         mount_bpffs()?;
-        for part in ["maps", "links", "programs"] {
+        for part in ["maps", "links", "programs", "steering"] {
             let path = self.root.join(part);
             fs::create_dir_all(&path)
                 .map_err(DataplaneError::io(format!("creating {}", path.display())))?;
@@ -95,7 +110,10 @@ impl Pins {
         for interface in &interfaces {
             unlink::remove(&self.link(interface))?;
         }
-        for part in ["links", "programs", "maps"] {
+        for version in self.steering_versions()? {
+            unlink::remove(&self.steering(&version))?;
+        }
+        for part in ["links", "steering", "programs", "maps"] {
             let directory = self.root.join(part);
             for name in list(&directory)? {
                 remove(&directory.join(name))?;

@@ -8,8 +8,12 @@ use super::{
     features,
     load::FORWARD,
     spec,
+    steer::STEER,
 };
-use aya::{maps::MapInfo, programs::ProgramInfo};
+use aya::{
+    maps::MapInfo,
+    programs::{ProgramInfo, loaded_programs},
+};
 use lb_common::abi::Features;
 use serde::Serialize;
 
@@ -26,7 +30,9 @@ pub struct Status {
     pub seed: u64,
     /// The forwarding program; `None` = none is loaded.
     pub program: Option<ProgramStatus>,
-    /// Interfaces it runs on.
+    /// The steering program; `None` = no VIP is proxied.
+    pub steering: Option<ProgramStatus>,
+    /// Interfaces that the forwarding program runs on.
     pub attachments: Vec<Attachment>,
     /// Pinned maps.
     pub maps: Vec<MapStatus>,
@@ -78,6 +84,7 @@ impl Dataplane {
             daemon_started_ms: info.agent_started_ms,
             seed: info.seed,
             program: self.program_status(Features(info.features))?,
+            steering: self.steering_status()?,
             attachments: self.attachments()?,
             maps: self.map_statuses(info.flows_max)?,
         })
@@ -90,16 +97,19 @@ impl Dataplane {
         }
         let info = ProgramInfo::from_pin(&path)
             .map_err(DataplaneError::program(FORWARD, "reading its information"))?;
-        Ok(Some(ProgramStatus {
-            name: info.name_as_str().unwrap_or(FORWARD).to_owned(),
-            id: info.id(),
-            tag: format!("{:016x}", info.tag()),
-            features: features::names(loaded),
-            jited_bytes: info.size_jitted(),
-            verified_instruction_count: info.verified_instruction_count(),
-            run_count: info.run_count(),
-            run_time_ns: info.run_time().as_nanos() as u64,
-        }))
+        Ok(Some(program_status(&info, FORWARD, features::names(loaded))))
+    }
+
+    fn steering_status(&self) -> Result<Option<ProgramStatus>> {
+        let Some(id) = self.steering_program()? else { return Ok(None) };
+        let failed = || DataplaneError::program(STEER, "reading its information");
+        for info in loaded_programs() {
+            let info = info.map_err(failed())?;
+            if info.id() == id {
+                return Ok(Some(program_status(&info, STEER, Vec::new())));
+            }
+        }
+        Ok(None)
     }
 
     fn map_statuses(&self, flows_max: u32) -> Result<Vec<MapStatus>> {
@@ -134,5 +144,18 @@ impl Dataplane {
             "lb_nat_reverse" => bulk::count(&maps.nat_reverse, "lb_nat_reverse")?,
             _ => return Ok(None),
         }))
+    }
+}
+
+fn program_status(info: &ProgramInfo, name: &str, features: Vec<&'static str>) -> ProgramStatus {
+    ProgramStatus {
+        name: info.name_as_str().unwrap_or(name).to_owned(),
+        id: info.id(),
+        tag: format!("{:016x}", info.tag()),
+        features,
+        jited_bytes: info.size_jitted(),
+        verified_instruction_count: info.verified_instruction_count(),
+        run_count: info.run_count(),
+        run_time_ns: info.run_time().as_nanos() as u64,
     }
 }

@@ -4,7 +4,7 @@
 use super::error::{DataplaneError, Result};
 use crate::model::Settings;
 use aya::maps::{MapInfo, MapType};
-use lb_common::{abi, limits, verdict};
+use lb_common::{abi, limits, steer, verdict};
 
 /// `BPF_F_NO_PREALLOC`: memory for entries is taken when they come (names are few and large).
 pub(super) const NO_PREALLOC: u32 = 1;
@@ -78,6 +78,8 @@ pub(super) fn maps_for(flows_max: u32) -> Vec<MapSpec> {
             sizes::<abi::FragmentKey, abi::FragmentEntry>(),
             limits::FRAGMENTS_MAX,
         ),
+        shape("lb_sockets", MapType::SockMap, sizes::<u32, u32>(), steer::SOCKET_SLOTS),
+        shape("lb_steer_stat", MapType::PerCpuArray, sizes::<u32, u64>(), steer::STEER_OUTCOMES),
         agents(shape("lb_names", MapType::Hash, sizes::<u32, abi::NameEntry>(), backends)),
         agents(shape("lb_vip_info", MapType::Hash, sizes::<u32, abi::VipInfo>(), vips)),
         agents(shape("lb_info", MapType::Array, sizes::<u32, abi::LoadInfo>(), 1)),

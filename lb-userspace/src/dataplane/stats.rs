@@ -7,6 +7,7 @@ use super::{
 };
 use lb_common::{
     abi::{BackendCounters, OutcomeCounters, VipEvents},
+    steer::SteerOutcome,
     verdict::Outcome,
 };
 use serde::Serialize;
@@ -21,6 +22,8 @@ pub struct Stats {
     pub vips: Vec<VipStats>,
     /// What became of packets that went to no backend, in counter order; zeroes included.
     pub outcomes: Vec<OutcomeStats>,
+    /// What became of look-ups of sockets, in counter order; zeroes included.
+    pub steering: Vec<SteerStats>,
 }
 
 /// Counters of a VIP.
@@ -34,6 +37,8 @@ pub struct VipStats {
     pub service: String,
     /// Its backends' traffic, with that of backends it no longer has: never falls.
     pub traffic: Traffic,
+    /// What was passed to the host's stack for the proxy.
+    pub proxied: ProxiedStats,
     /// How flows were decided.
     pub events: EventStats,
     /// Its backends, by name.
@@ -64,6 +69,15 @@ pub struct Traffic {
     pub reply_bytes: u64,
 }
 
+/// Packets and bytes passed for the proxy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ProxiedStats {
+    /// Frames.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// How flows were decided; fields as in [`VipEvents`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct EventStats {
@@ -92,6 +106,15 @@ pub struct OutcomeStats {
     pub bytes: u64,
 }
 
+/// Counter of what became of look-ups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SteerStats {
+    /// Its stable name.
+    pub outcome: &'static str,
+    /// Look-ups.
+    pub lookups: u64,
+}
+
 impl Dataplane {
     /// Reads every counter.
     pub fn stats(&self) -> Result<Stats> {
@@ -102,12 +125,14 @@ impl Dataplane {
             let info = infos.get(&index);
             let retired = info.map(|info| info.retired).unwrap_or_default();
             let (living, backends) = backends.remove(&index).unwrap_or_default();
+            let (events, proxied) = vip_events(&self.maps, index)?;
             let stats = VipStats {
                 vip: vip.to_string(),
                 index,
                 service: info.map(|info| convert::text(&info.service)).unwrap_or_default(),
                 traffic: sum(retired, living).into(),
-                events: vip_events(&self.maps, index)?,
+                proxied,
+                events,
                 backends,
             };
             vips.push((vip, stats));
@@ -117,6 +142,7 @@ impl Dataplane {
             generation: self.maps.load_info()?.generation,
             vips: vips.into_iter().map(|(_, stats)| stats).collect(),
             outcomes: outcomes(&self.maps)?,
+            steering: steering(&self.maps)?,
         })
     }
 
@@ -167,7 +193,7 @@ impl From<BackendCounters> for Traffic {
     }
 }
 
-fn vip_events(maps: &Maps, index: u32) -> Result<EventStats> {
+fn vip_events(maps: &Maps, index: u32) -> Result<(EventStats, ProxiedStats)> {
     let values =
         maps.vip_events.get(&index, 0).map_err(DataplaneError::map("lb_vip_events", "reading"))?;
     let add = |total: EventStats, one: &VipEvents| EventStats {
@@ -178,7 +204,24 @@ fn vip_events(maps: &Maps, index: u32) -> Result<EventStats> {
         icmp_routed: total.icmp_routed.wrapping_add(one.icmp_routed),
         fragments_learnt: total.fragments_learnt.wrapping_add(one.fragments_learnt),
     };
-    Ok(values.iter().fold(EventStats::default(), add))
+    let add_proxied = |total: ProxiedStats, one: &VipEvents| ProxiedStats {
+        packets: total.packets.wrapping_add(one.proxied_packets),
+        bytes: total.bytes.wrapping_add(one.proxied_bytes),
+    };
+    let events = values.iter().fold(EventStats::default(), add);
+    Ok((events, values.iter().fold(ProxiedStats::default(), add_proxied)))
+}
+
+fn steering(maps: &Maps) -> Result<Vec<SteerStats>> {
+    let count = |outcome: SteerOutcome| {
+        let values = maps
+            .steering
+            .get(&(outcome as u32), 0)
+            .map_err(DataplaneError::map("lb_steer_stat", "reading"))?;
+        let lookups = values.iter().fold(0, |total: u64, one| total.wrapping_add(*one));
+        Ok(SteerStats { outcome: outcome.name(), lookups })
+    };
+    SteerOutcome::ALL.into_iter().map(count).collect()
 }
 
 fn outcomes(maps: &Maps) -> Result<Vec<OutcomeStats>> {

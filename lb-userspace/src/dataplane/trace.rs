@@ -27,7 +27,7 @@ pub struct Trace {
     pub input: String,
     /// VIP it is for.
     pub vip: Option<String>,
-    /// Service of the VIP.
+    /// Service of the VIP, or the listeners of a proxied one.
     pub service: Option<String>,
     /// Ring slot of the flow, if the ring was asked.
     pub slot: Option<u32>,

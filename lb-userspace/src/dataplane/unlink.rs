@@ -36,7 +36,8 @@ struct ObjectAttr {
     flags: u32,
 }
 
-fn open(path: &Path) -> io::Result<OwnedFd> {
+/// Opens the link that is pinned at `path`.
+pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let attr = ObjectAttr { path: path.as_ptr() as u64, fd: 0, flags: 0 };
     #[expect(unsafe_code, reason = "aya keeps the descriptor of a link to itself")]

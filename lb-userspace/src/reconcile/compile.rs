@@ -6,6 +6,7 @@ use super::{
     auto,
     entry::{self, Place},
     ring::{Step, advance},
+    steer,
     validate::validate,
 };
 use crate::model::{Affinity, Desired, Service, Settings, UdpPolicy, Vip};
@@ -80,6 +81,11 @@ pub fn compile(
             job.errors.push(error);
         }
     }
+    for (vip, listeners) in steer::vips(desired) {
+        if let Err(error) = job.add_proxied(vip, &listeners) {
+            job.errors.push(error);
+        }
+    }
     job.finish()
 }
 
@@ -102,12 +108,7 @@ impl Job<'_> {
     fn add(&mut self, vip: Vip, name: &str, service: &Service) -> Result<(), CompileError> {
         let before = self.running.vips.get(&vip);
         let (mode, mode_reason) = auto::resolve(vip, service, self.observed, before)?;
-        let index = match before {
-            Some(before) => before.entry.index,
-            None => {
-                self.allocator.vip().ok_or(CompileError::NoRoomForChange { what: "VIP index" })?
-            }
-        };
+        let index = self.index(vip)?;
         let backends = self.backends(vip, name, service, mode, index)?;
         let ring = self.ring(index, name, service, &backends, before);
         let entry = vip_entry(index, service, mode);
@@ -115,6 +116,22 @@ impl Job<'_> {
         let image = VipImage { service: name.to_owned(), entry, mode_reason, ring, backends };
         self.next.vips.insert(vip, image);
         Ok(())
+    }
+
+    fn add_proxied(&mut self, vip: Vip, listeners: &[&str]) -> Result<(), CompileError> {
+        let index = self.index(vip)?;
+        self.next.features.0 |= steer::features(vip);
+        self.next.locals.insert(vip.address);
+        self.next.vips.insert(vip, steer::image(index, listeners));
+        Ok(())
+    }
+
+    /// The index that a VIP has, or gets.
+    fn index(&mut self, vip: Vip) -> Result<u32, CompileError> {
+        if let Some(before) = self.running.vips.get(&vip) {
+            return Ok(before.entry.index);
+        }
+        self.allocator.vip().ok_or(CompileError::NoRoomForChange { what: "VIP index" })
     }
 
     fn backends(

@@ -9,8 +9,8 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 /// is an empty plan.
 ///
 /// What is pointed to comes before the pointer (features, backends, VIP infos, previous tables,
-/// rings, VIPs), what is removed goes after (VIPs, rings, previous tables, backends, features),
-/// and the generation last.
+/// rings, local addresses, VIPs), what is removed goes after (VIPs, local addresses, rings,
+/// previous tables, backends, features), and the generation last.
 pub fn diff(running: &Image, next: &Image) -> Plan {
     let mut ops = Vec::new();
     let both = Features(running.features.0 | next.features.0);
@@ -20,8 +20,15 @@ pub fn diff(running: &Image, next: &Image) -> Plan {
     put_backends(running, next, &mut ops);
     put_infos(running, next, &mut ops);
     put_rings(running, next, &mut ops);
+    let locals = &running.locals | &next.locals;
+    if locals != running.locals {
+        ops.push(Op::PutLocals { addresses: locals.clone() });
+    }
     put_vips(running, next, &mut ops);
     remove_vips(running, next, &mut ops);
+    if locals != next.locals {
+        ops.push(Op::PutLocals { addresses: next.locals.clone() });
+    }
     remove_rings(running, next, &mut ops);
     free_backends(running, next, &mut ops);
     if both != next.features {

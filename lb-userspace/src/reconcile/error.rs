@@ -1,6 +1,6 @@
 //! Why a `Desired` cannot be compiled.
 
-use crate::model::Vip;
+use crate::model::{Protocol, Vip};
 use lb_common::limits;
 
 /// One reason; a refused `Desired` comes with all of them, and what runs stays as it is.
@@ -36,6 +36,36 @@ pub enum CompileError {
         first: String,
         /// The other.
         second: String,
+    },
+    /// A VIP belongs to a service and to a listener.
+    #[error(
+        "VIP {vip} belongs to both service {service:?} and listener {listener:?}: its packets are either forwarded or given to the proxy"
+    )]
+    ForwardedAndProxied {
+        /// The VIP.
+        vip: Vip,
+        /// Service.
+        service: String,
+        /// Listener.
+        listener: String,
+    },
+    /// A listener's VIP without a port.
+    #[error("listener {listener:?}: VIP {vip} has all ports; the proxy needs one")]
+    ProxiedWithoutPort {
+        /// The VIP.
+        vip: Vip,
+        /// Listener.
+        listener: String,
+    },
+    /// A listener's VIP of another transport protocol than what the listener speaks.
+    #[error("listener {listener:?}: VIP {vip} is not a {needed} VIP, which the listener needs")]
+    ProxiedProtocol {
+        /// The VIP.
+        vip: Vip,
+        /// Listener.
+        listener: String,
+        /// Protocol needed.
+        needed: Protocol,
     },
     /// A service or backend name is empty or too long for the name table.
     #[error("the name {name:?} is empty or longer than {} bytes", limits::NAME_BYTES_MAX)]

@@ -4,6 +4,7 @@ use crate::model::Vip;
 use lb_common::abi::{BackendEntry, Features, SLOT_MOVED, VipEntry};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -16,6 +17,8 @@ pub struct Image {
     pub vips: BTreeMap<Vip, VipImage>,
     /// Parts of the packet path that these VIPs need.
     pub features: Features,
+    /// Addresses of proxied VIPs: the host's stack must take them for its own.
+    pub locals: BTreeSet<IpAddr>,
     /// Generation last given to each backend index that was ever used, so that a reused index
     /// gets a new one.
     pub generations: BTreeMap<u32, u32>,
@@ -32,7 +35,7 @@ impl Image {
 /// One VIP.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VipImage {
-    /// Service that owns the VIP.
+    /// Service that owns the VIP, or the listeners that a proxied VIP is given to.
     pub service: String,
     /// Map value.
     pub entry: VipEntry,

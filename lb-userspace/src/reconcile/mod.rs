@@ -12,6 +12,7 @@ mod image;
 mod observed;
 mod plan;
 mod ring;
+mod steer;
 mod store;
 mod summary;
 mod tables;

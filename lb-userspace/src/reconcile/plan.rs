@@ -6,7 +6,7 @@
 use super::VipInfo;
 use crate::model::Vip;
 use lb_common::abi::{BackendEntry, BackendId, Features, VipEntry};
-use std::sync::Arc;
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 /// Ordered steps.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,6 +67,12 @@ pub enum Op {
         /// Slots.
         slots: Arc<[u32]>,
     },
+    /// Have the host's stack take exactly these addresses for its own: first those that a change
+    /// adds, last those that are left.
+    PutLocals {
+        /// Addresses.
+        addresses: BTreeSet<IpAddr>,
+    },
     /// Announce a VIP (and, if first, its address marker).
     PutVip {
         /// The VIP.
@@ -118,6 +124,7 @@ impl Op {
             Self::PutVipInfo { .. } => "put VIP info",
             Self::PutPrevious { .. } => "put previous",
             Self::PutRing { .. } => "put ring",
+            Self::PutLocals { .. } => "put local addresses",
             Self::PutVip { .. } => "put VIP",
             Self::RemoveVip { .. } => "remove VIP",
             Self::RemoveRing { .. } => "remove ring",

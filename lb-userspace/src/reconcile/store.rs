@@ -3,6 +3,7 @@
 use super::{Op, Plan};
 use crate::model::Vip;
 use lb_common::abi::{BackendEntry, BackendId, Features, VipEntry};
+use std::{collections::BTreeSet, net::IpAddr};
 
 /// What applying a [`Plan`] needs: one method per [`Op`], whose fields the arguments are.
 ///
@@ -29,6 +30,8 @@ pub trait MapStore {
     fn put_previous(&mut self, vip: u32, slots: &[u32]) -> Result<(), Self::Error>;
     /// Swap the ring.
     fn put_ring(&mut self, vip: u32, slots: &[u32]) -> Result<(), Self::Error>;
+    /// Have the host's stack take exactly these addresses for its own.
+    fn put_locals(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<(), Self::Error>;
     /// Write a VIP, and its address marker if it is the first of its address.
     fn put_vip(
         &mut self,
@@ -59,7 +62,7 @@ pub trait MapStore {
 pub struct VipInfo {
     /// The VIP.
     pub vip: Vip,
-    /// Service that owns it.
+    /// Service or listeners that own it.
     pub service: String,
     /// Reason of an `auto` mode.
     pub mode_reason: Option<String>,
@@ -100,6 +103,7 @@ fn apply_op<S: MapStore>(op: &Op, store: &mut S) -> Result<(), S::Error> {
         Op::PutVipInfo { index, info } => store.put_vip_info(*index, info),
         Op::PutPrevious { vip, slots } => store.put_previous(*vip, slots),
         Op::PutRing { vip, slots } => store.put_ring(*vip, slots),
+        Op::PutLocals { addresses } => store.put_locals(addresses),
         Op::PutVip { vip, entry, is_first_of_address } => {
             store.put_vip(*vip, entry, *is_first_of_address)
         }

@@ -1,7 +1,7 @@
 //! What a change would do, for people: the body of `lbd diff`.
 
 use super::{BackendImage, Image, VipImage};
-use lb_common::abi::{BackendEntry, BackendState, Mode, SLOT_MOVED};
+use lb_common::abi::{BackendEntry, BackendState, SLOT_MOVED};
 use serde::Serialize;
 use std::fmt;
 
@@ -17,11 +17,11 @@ pub struct Summary {
 pub struct VipSummary {
     /// The VIP, as `192.0.2.10:80/tcp`.
     pub vip: String,
-    /// Service that owns it, after the change if it stays.
+    /// Service or listeners that own it, after the change if it stays.
     pub service: String,
     /// What becomes of it.
     pub change: Change,
-    /// Forwarding mode: before and after, `None` where there is no VIP.
+    /// Forwarding mode, or `proxy`: before and after, `None` where there is no VIP.
     pub mode: (Option<&'static str>, Option<&'static str>),
     /// Why that mode, if `auto` chose it.
     pub mode_reason: Option<String>,
@@ -102,7 +102,7 @@ impl fmt::Display for VipSummary {
         if let Some(reason) = &self.mode_reason {
             write!(f, " ({reason})")?;
         }
-        if self.change == Change::Changed {
+        if self.change == Change::Changed && self.mode != (Some("proxy"), Some("proxy")) {
             write!(f, ": {:.2} % of the ring moves", self.moved_percent)?;
             write!(f, ", {} slots begin to track", self.newly_marked_count)?;
         }
@@ -184,7 +184,7 @@ fn moves(before: &VipImage, after: &VipImage) -> (f64, usize) {
 }
 
 fn mode(vip: &VipImage) -> Option<&'static str> {
-    vip.entry.mode().map(Mode::name)
+    vip.entry.mode_name()
 }
 
 fn state(entry: &BackendEntry) -> &'static str {

@@ -32,6 +32,8 @@ pub struct Tables {
     pub vips: BTreeMap<Vip, VipEntry>,
     /// Addresses with a marker.
     pub markers: BTreeSet<IpAddr>,
+    /// Addresses that the host's stack takes for its own because of their VIPs.
+    pub locals: BTreeSet<IpAddr>,
 }
 
 /// An occupied backend index.
@@ -59,6 +61,7 @@ impl Tables {
             generation: self.generation,
             vips: vips.collect(),
             features: self.features,
+            locals: self.locals.clone(),
             generations: self.generations.clone(),
         }
     }
@@ -154,6 +157,11 @@ impl MapStore for Tables {
 
     fn put_ring(&mut self, vip: u32, slots: &[u32]) -> Result<(), Infallible> {
         self.rings.insert(vip, slots.into());
+        Ok(())
+    }
+
+    fn put_locals(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<(), Infallible> {
+        self.locals.clone_from(addresses);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! What must hold of a `Desired` for it to be compiled, whatever source it came from.
 
-use super::{CompileError, Image};
-use crate::model::{Desired, Service, Vip};
+use super::{CompileError, Image, steer};
+use crate::model::{Desired, Listener, Service, Vip};
 use lb_common::limits::{BACKENDS_MAX, NAME_BYTES_MAX, RING_SLOTS_MAX, VIPS_MAX};
 use std::collections::BTreeMap;
 
@@ -20,11 +20,15 @@ pub(super) fn validate(desired: &Desired, running: &Image) -> Result<(), Vec<Com
             check_resize(*vip, service, running, &mut errors);
         }
     }
+    for (name, listener) in &desired.proxy.listeners {
+        check_listener(name, listener, &owners, &mut errors);
+    }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 fn check_limits(desired: &Desired, errors: &mut Vec<CompileError>) {
-    let vips = desired.services.values().map(|service| service.vips.len()).sum();
+    let forwarded: usize = desired.services.values().map(|service| service.vips.len()).sum();
+    let vips = forwarded + steer::vips(desired).len();
     if vips > VIPS_MAX as usize {
         errors.push(CompileError::TooManyVips { count: vips });
     }
@@ -49,6 +53,29 @@ fn check_service(name: &str, service: &Service, errors: &mut Vec<CompileError>) 
         service: name.to_owned(),
         backend: backend.clone(),
     }));
+}
+
+fn check_listener(
+    name: &str,
+    listener: &Listener,
+    services: &BTreeMap<Vip, &str>,
+    errors: &mut Vec<CompileError>,
+) {
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        errors.push(CompileError::BadName { name: name.to_owned() });
+    }
+    let needed = steer::transport(listener.protocol);
+    for vip in &listener.vips {
+        let (vip, listener) = (*vip, name.to_owned());
+        if vip.port == 0 {
+            errors.push(CompileError::ProxiedWithoutPort { vip, listener });
+        } else if vip.protocol != needed {
+            errors.push(CompileError::ProxiedProtocol { vip, listener, needed });
+        } else if let Some(service) = services.get(&vip) {
+            let service = (*service).to_owned();
+            errors.push(CompileError::ForwardedAndProxied { vip, service, listener });
+        }
+    }
 }
 
 fn check_resize(vip: Vip, service: &Service, running: &Image, errors: &mut Vec<CompileError>) {

@@ -63,6 +63,11 @@ impl Host {
         run(&format!("ip -n {peer} link set outer up"));
     }
 
+    /// Name of the namespace beyond.
+    pub(crate) fn peer_name(&self) -> &str {
+        self.peer.as_ref().unwrap()
+    }
+
     /// Output of `ip` in the namespace beyond.
     pub(crate) fn beyond(&self, arguments: &str) -> String {
         run(&format!("ip -n {} {arguments}", self.peer.as_ref().unwrap()))

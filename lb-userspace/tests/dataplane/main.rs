@@ -15,3 +15,5 @@ mod flows;
 mod host;
 mod pipeline;
 mod reaching;
+mod sockets;
+mod steering;

@@ -53,10 +53,23 @@ impl Delta {
             .moves(format!("outcome[{}].bytes", outcome.name()), Amount::Frame)
     }
 
+    /// The packet counts as passed to the proxy for the VIP of this index.
+    pub fn proxied(vip: u32) -> Self {
+        Self::outcome(Outcome::PassToProxy)
+            .moves(format!("vip[{vip}].proxied"), Amount::One)
+            .moves(format!("vip[{vip}].proxied_bytes"), Amount::Frame)
+    }
+
     /// Besides, this event of VIP 0 is counted.
     #[must_use]
     pub fn event(self, event: Event) -> Self {
-        self.moves(format!("vip[0].{}", event_name(event)), Amount::One)
+        self.event_of(0, event)
+    }
+
+    /// Besides, this event of the VIP of this index is counted.
+    #[must_use]
+    pub fn event_of(self, vip: u32, event: Event) -> Self {
+        self.moves(format!("vip[{vip}].{}", event_name(event)), Amount::One)
     }
 
     /// The change in figures, for a frame of this length.

@@ -304,6 +304,9 @@ impl Machine for Kernel {
                 let name = format!("vip[{index}].{}", event_name(event));
                 note(name, cpus.iter().map(field).sum());
             }
+            let sum = |field: fn(&VipEvents) -> u64| cpus.iter().map(field).sum();
+            note(format!("vip[{index}].proxied"), sum(|events| events.proxied_packets));
+            note(format!("vip[{index}].proxied_bytes"), sum(|events| events.proxied_bytes));
         }
         Ok(all)
     }

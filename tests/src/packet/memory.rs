@@ -100,7 +100,7 @@ impl Machine for Memory {
         self.tables.now_ns = monotonic_ns();
         let mut frame = MemoryFrame::new(frame, ifindex);
         let verdict = match self.tables.process(&mut frame) {
-            PathVerdict::Pass(_) => Verdict::Pass,
+            PathVerdict::Pass(_) | PathVerdict::Proxy { .. } => Verdict::Pass,
             PathVerdict::Drop(_) => Verdict::Drop,
             PathVerdict::Forward { ifindex: egress, .. } if egress == ifindex => Verdict::Tx,
             PathVerdict::Forward { .. } | PathVerdict::Answer(_) => Verdict::Redirect,

@@ -31,5 +31,6 @@ pub use row::{Output, Row, Step, on_each_machine, run};
 pub use stage::*;
 pub use state::{Flow, State, Vip, words};
 pub use stored::{
-    Stored, address, fragment_forward, fragment_reply, miss_flow, nat_flow, nat_reply, syn_flow,
+    Stored, address, fragment_forward, fragment_proxied, fragment_reply, miss_flow, nat_flow,
+    nat_reply, syn_flow,
 };

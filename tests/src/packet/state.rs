@@ -6,8 +6,8 @@ use std::{
 };
 
 use lb_common::abi::{
-    BackendEntry, BackendId, BackendState, FlowKey, Mode, NextHop, VIP_FLAG_ADDRESS, VipEntry,
-    Words, mapped,
+    BackendEntry, BackendId, BackendState, FlowKey, Mode, NextHop, VIP_FLAG_ADDRESS,
+    VIP_FLAG_PROXIED, VipEntry, Words, mapped,
 };
 
 use super::{
@@ -122,6 +122,14 @@ impl State {
         let ring_slots = self.rings.get(&index).map_or(1, Vec::len) as u32;
         let mode = mode as u8;
         let entry = VipEntry { index, ring_slots, mode, flags, pad: [0; 2], idle_timeout_s: 300 };
+        self.vips.push(Vip { address, port, protocol, entry });
+        self
+    }
+
+    /// Adds a proxied VIP.
+    #[must_use]
+    pub fn proxied(mut self, index: u32, (address, port): (IpAddr, u16), protocol: u8) -> Self {
+        let entry = VipEntry { index, flags: VIP_FLAG_PROXIED, ..VipEntry::default() };
         self.vips.push(Vip { address, port, protocol, entry });
         self
     }

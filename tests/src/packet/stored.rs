@@ -90,6 +90,11 @@ pub fn fragment_reply(
     fragment(flow, identification, backend, FragmentPath::Reply, Some(translated))
 }
 
+/// A fragmented datagram to a proxied VIP.
+pub fn fragment_proxied(flow: Flow, identification: u32) -> Stored {
+    fragment(flow, identification, 0, FragmentPath::Proxy, None)
+}
+
 impl Stored {
     /// The same entry of a later occupant of the backend index.
     #[must_use]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct ChangeResource {
     /// `192.0.2.10:80/tcp`.
     pub vip: String,
-    /// Owner, after the change if it stays.
+    /// Owner (a service, or listeners), after the change if it stays.
     pub service: String,
     /// `add`, `remove` or `change`.
     pub action: String,

@@ -90,7 +90,8 @@ impl GenerationResource {
                 None => degraded.push(format!("{} is not attached", interface.name)),
             }
         }
-        let dead = image.vips.iter().filter(|(_, vip)| backends_active(vip) == 0);
+        let forwarded = image.vips.iter().filter(|(_, vip)| !vip.entry.is_proxied());
+        let dead = forwarded.filter(|(_, vip)| backends_active(vip) == 0);
         degraded.extend(dead.map(|(vip, _)| format!("{vip} has no usable backend")));
         self.degraded = degraded;
     }

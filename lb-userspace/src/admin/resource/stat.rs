@@ -16,7 +16,7 @@ pub struct StatResource {
     pub kind: StatKind,
     /// Stable name.
     pub name: String,
-    /// Frames.
+    /// Frames; of `steer`, look-ups.
     pub packets: u64,
     /// Their bytes; `null` where only packets are counted.
     pub bytes: Option<u64>,
@@ -34,6 +34,8 @@ pub enum StatKind {
     Outcome,
     /// Events beside a packet's outcome, over all VIPs.
     Event,
+    /// Look-ups of a socket for a connection or datagram that reached the host's stack.
+    Steer,
 }
 
 impl Kind for StatResource {
@@ -66,6 +68,9 @@ pub fn stats(view: &View) -> Vec<StatResource> {
         ("fragments_learnt", events.fragments_learnt),
     ] {
         stats.push(stat(StatKind::Event, name, count, None));
+    }
+    for counted in &view.stats.steering {
+        stats.push(stat(StatKind::Steer, counted.outcome, counted.lookups, None));
     }
     stats
 }

@@ -32,13 +32,13 @@ pub struct TraceResource {
     pub packet: String,
     /// VIP it matched; `null` = none.
     pub vip: Option<String>,
-    /// Service of the VIP.
+    /// Service of the VIP, or the listeners of a proxied one.
     pub service: Option<String>,
     /// Ring slot of the flow.
     pub slot: Option<u32>,
     /// Whether the slot moved, so that the flow is looked up.
     pub slot_moved: Option<bool>,
-    /// How the backend was chosen (`ring`, `tracked`, `new`, `previous`, ...).
+    /// How the backend was chosen (`ring`, `tracked`, `new`, `previous`, ...), or `proxy`.
     pub decision: String,
     /// The backend chosen.
     pub backend: Option<String>,

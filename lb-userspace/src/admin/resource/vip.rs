@@ -5,7 +5,7 @@ use crate::{
     admin::View,
     reconcile::{VipImage, ring_hash},
 };
-use lb_common::abi::{BackendState, Mode};
+use lb_common::abi::BackendState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 pub struct VipResource {
     /// `192.0.2.10:80/tcp`.
     pub vip: String,
-    /// Owner.
+    /// Owner: a service, or the listeners of a proxied VIP.
     pub service: String,
-    /// Forwarding mode in force.
+    /// Forwarding mode in force, or `proxy`.
     pub mode: String,
     /// Why, if the mode was `auto`.
     pub mode_reason: Option<String>,
@@ -34,7 +34,7 @@ pub struct VipResource {
     pub moved_slots: u32,
     /// End of the transition window, milliseconds since the Unix epoch; 0 = none.
     pub window_ends_ms: u64,
-    /// Frames forwarded to its backends, those now gone included.
+    /// Frames forwarded to its backends, those now gone included, or passed for the proxy.
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -62,10 +62,11 @@ pub fn vips(view: &View) -> Vec<VipResource> {
         let stats = view.vip_stats(image.entry.index);
         let traffic = stats.map(|stats| stats.traffic).unwrap_or_default();
         let events = stats.map(|stats| stats.events).unwrap_or_default();
+        let proxied = stats.map(|stats| stats.proxied).unwrap_or_default();
         VipResource {
             vip: vip.to_string(),
             service: image.service.clone(),
-            mode: image.entry.mode().map_or("unknown", Mode::name).to_owned(),
+            mode: image.entry.mode_name().unwrap_or("unknown").to_owned(),
             mode_reason: image.mode_reason.clone(),
             backends_active: backends_active(image),
             backends_total: image.backends.len() as u32,
@@ -73,8 +74,8 @@ pub fn vips(view: &View) -> Vec<VipResource> {
             ring_hash: format!("{:016x}", hash(image)),
             moved_slots: image.ring.moved_count() as u32,
             window_ends_ms: image.ring.window_ends_ms,
-            packets: traffic.packets,
-            bytes: traffic.bytes,
+            packets: traffic.packets + proxied.packets,
+            bytes: traffic.bytes + proxied.bytes,
             tracked_hits: events.tracked_hits,
             misses_previous: events.misses_previous,
             misses_current: events.misses_current,

@@ -15,7 +15,7 @@ use lb_common::{
     packet::{Ip, PacketView as _},
     path,
     tables::{FlowTable, Route, RouteStatus, Tables},
-    verdict::{Event, Verdict},
+    verdict::{Event, Outcome, Verdict},
 };
 
 use super::frame::MemoryFrame;
@@ -90,6 +90,11 @@ impl MemoryTables {
         let (name, prefix) = match verdict {
             Verdict::Pass(o) | Verdict::Drop(o) | Verdict::Answer(o) => {
                 (format!("outcome[{}]", o.name()), "")
+            }
+            Verdict::Proxy { vip } => {
+                self.count(format!("vip[{vip}].proxied"), 1);
+                self.count(format!("vip[{vip}].proxied_bytes"), frame_bytes);
+                (format!("outcome[{}]", Outcome::PassToProxy.name()), "")
             }
             Verdict::Forward { backend, reply, .. } => {
                 (format!("backend[{backend}]"), if reply { "reply_" } else { "" })

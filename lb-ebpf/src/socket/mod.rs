@@ -1,0 +1,3 @@
+//! Programs at the host's sockets.
+
+mod steer;
