@@ -41,6 +41,18 @@ impl HostPattern {
             }
         }
     }
+
+    /// The narrower of two patterns, which means the hosts that both mean; `None` if there are
+    /// none.
+    pub fn narrower<'a>(&'a self, other: &'a Self) -> Option<&'a Self> {
+        let length = |pattern: &Self| match pattern {
+            Self::Exact(_) => usize::MAX,
+            Self::Suffix(suffix) => suffix.len(),
+            Self::Any => 0,
+        };
+        let narrower = if length(self) >= length(other) { self } else { other };
+        self.intersects(other).then_some(narrower)
+    }
 }
 
 impl fmt::Display for HostPattern {

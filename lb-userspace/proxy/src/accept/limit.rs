@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 /// A number of connections that must not be exceeded, over all workers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ConnectionLimit {
     max: AtomicU32,
     open: AtomicU32,

@@ -5,14 +5,14 @@ use socket2::Socket;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    net::SocketAddr,
+    net::{SocketAddr, UdpSocket},
     rc::Rc,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpStream, UdpSocket},
+    net::{TcpListener, TcpStream},
     runtime,
     sync::mpsc,
     task::{AbortHandle, LocalSet},
@@ -196,10 +196,7 @@ fn listen<H: Handler>(
             let listener = TcpListener::from_std(socket.into())?;
             tokio::task::spawn_local(accept(handler, address, listener))
         }
-        Transport::Udp => {
-            let socket = UdpSocket::from_std(socket.into())?;
-            tokio::task::spawn_local(handler.datagrams(socket))
-        }
+        Transport::Udp => tokio::task::spawn_local(handler.datagrams(socket.into())),
     };
     Ok(task.abort_handle())
 }
@@ -277,6 +274,7 @@ mod tests {
         }
 
         async fn datagrams(self: Rc<Self>, socket: UdpSocket) {
+            let socket = tokio::net::UdpSocket::from_std(socket).unwrap();
             let mut buffer = [0; 16];
             while let Ok((_, peer)) = socket.recv_from(&mut buffer).await {
                 socket.send_to(&[self.index], peer).await.unwrap();

@@ -153,6 +153,11 @@ impl AccessLogger {
         }
     }
 
+    /// Whether lines go to this writer.
+    pub fn writes_to(&self, writer: Option<&Arc<LogWriter>>) -> bool {
+        writer.is_some_and(|it| Arc::ptr_eq(it, &self.writer))
+    }
+
     /// Passes on what was collected; called now and then, and at the end.
     pub fn flush(&self) {
         let mut batch = self.state.borrow_mut();
@@ -162,6 +167,12 @@ impl AccessLogger {
             batch.line_count = 0;
         }
         batch.begun = None;
+    }
+}
+
+impl Drop for AccessLogger {
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is known about one exchange, for the access log and the metrics.
 
+use super::{ListenerStats, RuleStats};
 use crate::http::{Method, Reason, Scheme, Version};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
@@ -42,4 +43,8 @@ pub struct Record {
     pub trace_id: Option<Box<str>>,
     /// Fields of the request and response that the access log wants, name and value.
     pub fields: Vec<(Box<str>, Box<str>)>,
+    /// What is counted for the listener.
+    pub listener_stats: Option<Arc<ListenerStats>>,
+    /// What is counted for the rule.
+    pub rule_stats: Option<Arc<RuleStats>>,
 }

@@ -33,6 +33,11 @@ impl BackendFilters {
         self.request_headers.is_empty() && self.rewrite.is_empty()
     }
 
+    /// Whether nothing is done to responses.
+    pub fn leave_responses(&self) -> bool {
+        self.response_headers.is_empty()
+    }
+
     /// Whether the endpoint's host takes the place of the request's.
     pub fn endpoint_host(&self) -> bool {
         self.rewrite.to_endpoint()

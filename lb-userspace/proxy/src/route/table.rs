@@ -140,7 +140,7 @@ impl<T: Clone> TableBuilder<T> {
         } else {
             route.hosts.iter().collect()
         };
-        let hosts: Vec<_> = wanted.iter().filter_map(|it| narrower(it, &self.listener)).collect();
+        let hosts: Vec<_> = wanted.iter().filter_map(|it| it.narrower(&self.listener)).collect();
         let everything = [RequestMatch::default()];
         for (index, rule) in route.rules.iter().enumerate() {
             let matches = if rule.matches.is_empty() { &everything } else { &rule.matches[..] };
@@ -162,19 +162,6 @@ impl<T: Clone> TableBuilder<T> {
         self.hosts.values_mut().for_each(Places::sort);
         Table { hosts: self.hosts }
     }
-}
-
-/// The hosts that both patterns mean.
-fn narrower<'a>(one: &'a HostPattern, other: &'a HostPattern) -> Option<&'a HostPattern> {
-    if !one.intersects(other) {
-        return None;
-    }
-    let length = |pattern: &HostPattern| match pattern {
-        HostPattern::Exact(_) => usize::MAX,
-        HostPattern::Suffix(suffix) => suffix.len(),
-        HostPattern::Any => 0,
-    };
-    Some(if length(one) >= length(other) { one } else { other })
 }
 
 #[cfg(test)]

@@ -209,8 +209,8 @@ impl Job<'_> {
         } else {
             lease.succeeded(now - begun);
         }
-        if let Some(edits) = self.edits {
-            edits.edit_response(&mut response);
+        if let (Some(edits), Some(exchange)) = (self.edits, self.exchange) {
+            edits.edit_response(exchange, &mut response);
         }
         let limits = limits.for_response(request, response.status);
         Ok((response, stream, limits))

@@ -40,7 +40,7 @@ pub trait BackendEdits: Send + Sync {
     fn edit_request(&self, request: &mut Request, exchange: &Exchange, endpoint: &Lease);
 
     /// Edits the response.
-    fn edit_response(&self, response: &mut Response);
+    fn edit_response(&self, exchange: &Exchange, response: &mut Response);
 }
 
 impl Plan {

@@ -1,0 +1,133 @@
+//! A listener, ready to be used.
+
+use super::{Context, Problem, Rule, StreamPlan, stream::Targets};
+use crate::{
+    accept::ConnectionLimit,
+    account::ListenerStats,
+    filter::TrustedPeers,
+    route::{Table, TableBuilder},
+    stream::SniRoutes,
+};
+use lb_model::{HostPattern, HttpOptions, ListenerProtocol};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// A listener.
+pub struct Listener {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it was compiled of.
+    pub model: lb_model::Listener,
+    /// How HTTP is spoken.
+    pub http: Arc<HttpOptions>,
+    /// Peers whose word about the client is believed.
+    pub trusted: TrustedPeers,
+    /// Which rule an HTTP request takes.
+    pub routes: Table<Arc<Rule>>,
+    /// Where a session goes, by server name; those without one go where any goes.
+    pub streams: SniRoutes<Arc<StreamPlan>>,
+    /// How many connections may be open.
+    pub limit: Arc<ConnectionLimit>,
+    /// What is counted.
+    pub stats: Arc<ListenerStats>,
+    /// Routes that are attached.
+    pub attached_count: usize,
+}
+
+impl Listener {
+    pub(super) fn compile(
+        name: &Arc<str>,
+        model: &lb_model::Listener,
+        wanted: &lb_model::Proxy,
+        rules: &BTreeMap<Arc<str>, Arc<Rule>>,
+        targets: &Targets<'_>,
+        context: Context<'_>,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let before = context.previous.listeners.get(name);
+        let limit = before.map_or_else(
+            || ConnectionLimit::new(model.connections_max),
+            |it| Arc::clone(&it.limit),
+        );
+        limit.set_max(model.connections_max);
+        let stats = before.map(|it| Arc::clone(&it.stats));
+        let (routes, http_count) = routes(name, model, wanted, rules, problems);
+        let (streams, stream_count) = streams(name, model, wanted, *targets);
+        Self {
+            name: Arc::clone(name),
+            http: Arc::new(model.http.clone()),
+            trusted: TrustedPeers::new(&model.http.trusted_peers),
+            routes,
+            streams,
+            limit,
+            stats: stats.unwrap_or_else(|| Arc::new(ListenerStats::new(context.worker_count))),
+            attached_count: http_count + stream_count,
+            model: model.clone(),
+        }
+    }
+
+    /// Whether UDP is served.
+    pub fn is_udp(&self) -> bool {
+        self.model.protocol == ListenerProtocol::Udp
+    }
+
+    /// Whether TLS is spoken to clients.
+    pub fn is_secure(&self) -> bool {
+        matches!(self.model.protocol, ListenerProtocol::Https | ListenerProtocol::Tls)
+    }
+
+    /// Whether clients' TLS is passed on as it is.
+    pub fn passes_through(&self) -> bool {
+        self.model.protocol == ListenerProtocol::Tls && self.model.tls.is_none()
+    }
+}
+
+fn routes(
+    name: &Arc<str>,
+    model: &lb_model::Listener,
+    wanted: &lb_model::Proxy,
+    rules: &BTreeMap<Arc<str>, Arc<Rule>>,
+    problems: &mut Vec<Problem>,
+) -> (Table<Arc<Rule>>, usize) {
+    let mut builder = TableBuilder::new(model.host.clone());
+    let mut attached_count = 0;
+    for (route_name, route) in &wanted.routes {
+        if !route.listeners.contains(&**name) {
+            continue;
+        }
+        let rule = |index: usize| {
+            let rule = route.rules.get(index)?;
+            rules.get(&*super::rule::name(route_name, index, rule)).cloned()
+        };
+        match builder.add(&route_name.as_str().into(), route, rule) {
+            Ok(is_attached) => attached_count += usize::from(is_attached),
+            Err(error) => problems
+                .push(Problem { object: format!("route {route_name}"), why: error.to_string() }),
+        }
+    }
+    (builder.build(), attached_count)
+}
+
+fn streams(
+    name: &Arc<str>,
+    model: &lb_model::Listener,
+    wanted: &lb_model::Proxy,
+    targets: Targets<'_>,
+) -> (SniRoutes<Arc<StreamPlan>>, usize) {
+    let mut attached: Vec<_> =
+        wanted.stream_routes.iter().filter(|(_, it)| it.listeners.contains(&**name)).collect();
+    attached.sort_by_key(|(name, route)| (route.age, *name));
+    let mut streams = SniRoutes::default();
+    for (_, route) in &attached {
+        let plan = Arc::new(StreamPlan::compile(route, &wanted.upstreams, targets));
+        let any = [HostPattern::Any];
+        let hosts: Vec<_> = if route.hosts.is_empty() {
+            any.iter().collect()
+        } else {
+            route.hosts.iter().collect()
+        };
+        for host in hosts.into_iter().filter_map(|it| it.narrower(&model.host)) {
+            streams.insert(host, Arc::clone(&plan));
+        }
+    }
+    (streams, attached.len())
+}

@@ -1,0 +1,186 @@
+//! A request's way: listener, rule, filters, upstream, and back.
+
+use super::{Upstreams, Worker};
+use crate::{
+    account::Record,
+    connection::Connection,
+    exchange::Exchange,
+    filter::{self, Filters},
+    http::{Informational, Method, Reason, Request, Response, Sent, Service},
+    send,
+    snapshot::{Listener, Port, Rule, Snapshot},
+};
+use std::{rc::Rc, sync::Arc, time::Instant};
+
+impl Service for Rc<Worker> {
+    async fn call(
+        &self,
+        connection: &Rc<Connection>,
+        mut request: Request,
+        early: Informational,
+    ) -> Response {
+        let snapshot = self.snapshot();
+        let record = record(connection, &request);
+        let connection = Rc::clone(connection);
+        let mut exchange = Exchange { connection, record, prefix_bytes: 0, early };
+        let mut response = self.answer(&snapshot, &mut exchange, &mut request).await;
+        let mut record = exchange.record;
+        (record.status, record.reason) = (response.status, response.reason);
+        response.record = Some(Box::new(record));
+        response
+    }
+
+    fn finished(&self, connection: &Rc<Connection>, record: Option<Box<Record>>, sent: Sent) {
+        let Some(mut record) = record else { return };
+        if !sent.is_complete && record.reason.is_none() {
+            record.reason = Some(Reason::ClientGone);
+        }
+        if let Some(stats) = &record.rule_stats {
+            stats.finished(self.index, &record, sent, Instant::now());
+        }
+        if let (Some(stats), Some(reason)) = (&record.listener_stats, record.reason) {
+            stats.refused(self.index, reason);
+        }
+        let snapshot = self.common.snapshot.load();
+        if let Some(log) = &snapshot.access_log {
+            self.with_logger(|logger| logger.log(log, connection, &record, sent));
+        }
+    }
+
+    fn refused(&self, connection: &Rc<Connection>, reason: Reason) {
+        let snapshot = self.common.snapshot.load();
+        let port = snapshot.tcp.find(connection.local);
+        if let Some(listener) = port.and_then(|it| it.first()) {
+            listener.stats.refused(self.index, reason);
+        }
+    }
+}
+
+impl Worker {
+    async fn answer(
+        self: &Rc<Self>,
+        snapshot: &Arc<Snapshot>,
+        exchange: &mut Exchange,
+        request: &mut Request,
+    ) -> Response {
+        let (listener, rule) = match find(snapshot, &exchange.connection, request) {
+            Ok(found) => found,
+            Err(reason) => return Response::refusal(reason),
+        };
+        let record = &mut exchange.record;
+        record.listener = Some(Arc::clone(&listener.name));
+        record.listener_stats = Some(Arc::clone(&listener.stats));
+        let sender = filter::extend(request, &exchange.connection, &listener.trusted);
+        record.client = sender.client;
+        record.fields = logged(snapshot, request);
+        filter::identify(exchange, request, sender.is_trusted);
+        let Some((rule, prefix_bytes)) = rule else {
+            return finish(&Filters::default(), exchange, request, Reason::NoRoute);
+        };
+        exchange.prefix_bytes = prefix_bytes;
+        exchange.record.route = Some(Arc::clone(&rule.name));
+        exchange.record.rule_stats = Some(Arc::clone(&rule.stats));
+        if !is_method_allowed(&request.method, &rule) {
+            return finish(&rule.filters, exchange, request, Reason::MethodRefused);
+        }
+        self.run(snapshot, exchange, request, &rule).await
+    }
+
+    async fn run(
+        self: &Rc<Self>,
+        snapshot: &Arc<Snapshot>,
+        exchange: &mut Exchange,
+        request: &mut Request,
+        rule: &Rule,
+    ) -> Response {
+        let facts = rule.filters.facts(request);
+        let ask = Upstreams { worker: Rc::clone(self), snapshot: Arc::clone(snapshot) };
+        let admitted = rule.filters.request(exchange, request, &ask).await;
+        let mut response = match admitted {
+            Ok(()) => {
+                let request = std::mem::take(request);
+                send::dispatch(&self.sender, exchange, &rule.plan, request).await
+            }
+            Err(answer) => answer,
+        };
+        rule.filters.response(exchange, &facts, &mut response);
+        response
+    }
+}
+
+/// What serves a request: its listener, and the rule with the bytes of the path that its prefix
+/// matched.
+type Serving = (Arc<Listener>, Option<(Arc<Rule>, usize)>);
+
+fn find(
+    snapshot: &Snapshot,
+    connection: &Connection,
+    request: &Request,
+) -> Result<Serving, Reason> {
+    let port = snapshot.tcp.find(connection.local).ok_or(Reason::NoListener)?;
+    let host = str::from_utf8(request.host()).map_err(|_| Reason::NoListener)?;
+    let listener = port.listener_for(Some(host)).ok_or(Reason::NoListener)?;
+    if is_misdirected(port, connection, listener) {
+        return Err(Reason::Misdirected);
+    }
+    let found = listener.routes.find(request);
+    let rule = found.map(|it| (Arc::clone(it.value), it.prefix_bytes));
+    Ok((Arc::clone(listener), rule))
+}
+
+/// Whether another listener took the connection's handshake (RFC 9110, section 15.5.20).
+fn is_misdirected(port: &Port, connection: &Connection, listener: &Arc<Listener>) -> bool {
+    let name = connection.tls.as_ref().and_then(|it| it.server_name.as_deref());
+    let Some(name) = name else { return false };
+    !port.listener_for(Some(name)).is_some_and(|it| Arc::ptr_eq(it, listener))
+}
+
+fn is_method_allowed(method: &Method, rule: &Rule) -> bool {
+    match method {
+        Method::Connect => rule.connect,
+        Method::Trace => false,
+        _ => true,
+    }
+}
+
+/// A refusal, as the filters of responses leave it.
+fn finish(filters: &Filters, exchange: &Exchange, request: &Request, reason: Reason) -> Response {
+    let mut response = Response::refusal(reason);
+    filters.response(exchange, &filters.facts(request), &mut response);
+    response
+}
+
+fn record(connection: &Connection, request: &Request) -> Record {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into();
+    Record {
+        started: Instant::now(),
+        method: request.method.clone(),
+        version: request.version,
+        scheme: request.scheme,
+        authority: text(request.authority()),
+        target: text(request.target()),
+        client: connection.client,
+        listener: None,
+        route: None,
+        upstream: None,
+        endpoint: None,
+        tries: 0,
+        answered: None,
+        status: 0,
+        reason: None,
+        request_id: None,
+        trace_id: None,
+        fields: Vec::new(),
+        listener_stats: None,
+        rule_stats: None,
+    }
+}
+
+/// The request's fields that the access log wants.
+fn logged(snapshot: &Snapshot, request: &Request) -> Vec<(Box<str>, Box<str>)> {
+    let value = |name: &Box<str>| {
+        let value = request.field(&**name)?;
+        Some((name.clone(), String::from_utf8_lossy(value).into()))
+    };
+    snapshot.logged_fields.iter().filter_map(value).collect()
+}

@@ -1,0 +1,99 @@
+//! What runs on each worker: from an accepted connection to an answered request.
+
+mod answer;
+mod ask;
+mod connection;
+mod datagram;
+
+pub use ask::Upstreams;
+
+use crate::{
+    accept::ConnectionLimit,
+    account::{AccessLogger, LogWriter},
+    drain::{Drain, DrainStart, drain},
+    send::Sender,
+    snapshot::Snapshot,
+};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+use tokio::sync::Notify;
+
+/// What all workers share.
+#[derive(Default)]
+pub struct Common {
+    /// What is served now.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Connections over all listeners.
+    pub limit: Arc<ConnectionLimit>,
+    /// Where the access log goes, if there is one.
+    pub log: ArcSwapOption<LogWriter>,
+}
+
+/// A worker: serves connections with what is served now.
+pub struct Worker {
+    index: usize,
+    common: Arc<Common>,
+    sender: Rc<Sender>,
+    logger: RefCell<Option<AccessLogger>>,
+    drain: Drain,
+    drain_start: DrainStart,
+    /// Connections that a stop waits for.
+    open: Cell<u32>,
+    closed: Notify,
+}
+
+/// A connection that a stop waits for; it is over when this is dropped.
+struct Open(Rc<Worker>);
+
+impl Worker {
+    /// The worker of this number. Must be made where it runs: it starts tasks of its own.
+    pub fn new(index: usize, common: Arc<Common>) -> Self {
+        let sender = Sender::new();
+        let tended = Rc::clone(&sender);
+        tokio::task::spawn_local(async move { tended.tend().await });
+        let (drain_start, drain) = drain();
+        Self {
+            index,
+            common,
+            sender,
+            logger: RefCell::default(),
+            drain,
+            drain_start,
+            open: Cell::new(0),
+            closed: Notify::new(),
+        }
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.common.snapshot.load_full()
+    }
+
+    /// Calls `log` with the worker's own end of the access log, if there is a log.
+    fn with_logger(&self, log: impl FnOnce(&AccessLogger)) {
+        let writer = self.common.log.load();
+        let mut logger = self.logger.borrow_mut();
+        if logger.as_ref().is_none_or(|it| !it.writes_to(writer.as_ref())) {
+            // What the old one still holds goes out when it is dropped.
+            *logger = writer.as_ref().map(|it| AccessLogger::new(Arc::clone(it)));
+        }
+        if let Some(logger) = &*logger {
+            log(logger);
+        }
+    }
+
+    fn open(self: &Rc<Self>) -> Open {
+        self.open.set(self.open.get() + 1);
+        Open(Rc::clone(self))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+        self.0.closed.notify_waiters();
+    }
+}
