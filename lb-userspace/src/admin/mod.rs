@@ -10,7 +10,7 @@ mod socket;
 mod view;
 
 pub use client::{Client, ClientError};
-pub use inspect::Inspect;
+pub use inspect::{Inspect, NoMaps};
 pub use interfaces::interface_names;
 pub use resource::address;
 pub use server::{Api, Command, Status, router};

@@ -12,4 +12,4 @@ pub(crate) mod test_service;
 pub use checkers::{Checkers, HealthBoard, HealthRecord, Transition};
 use jitter::Jitter;
 pub use state::RiseFall;
-pub use target::{Key, Target, targets};
+pub use target::{Key, Target, endpoint_targets, targets};

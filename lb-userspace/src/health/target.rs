@@ -1,6 +1,6 @@
 //! What to probe, derived from the desired state.
 
-use crate::model::{Desired, HealthCheck, Probe, Service};
+use crate::model::{Desired, EndpointAddress, HealthCheck, Probe, Proxy, Service};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
@@ -28,6 +28,27 @@ pub fn targets(desired: &Desired) -> BTreeMap<Key, Target> {
         for (backend, addresses) in service_addresses(service, check) {
             let target = Target { addresses, check: check.clone() };
             targets.insert((name.clone(), backend), target);
+        }
+    }
+    targets
+}
+
+/// All endpoints of upstreams with a health check, by upstream and endpoint. Those that DNS knows
+/// are not probed: their addresses change without the configuration. Where TLS is spoken, only
+/// the connection is probed.
+pub fn endpoint_targets(proxy: &Proxy) -> BTreeMap<Key, Target> {
+    let mut targets = BTreeMap::new();
+    for (name, upstream) in &proxy.upstreams {
+        let Some(mut check) = upstream.health.clone() else { continue };
+        let (Probe::Tcp { port } | Probe::Http { port, .. }) = check.probe;
+        if upstream.tls.is_some() {
+            check.probe = Probe::Tcp { port };
+        }
+        for (endpoint, model) in &upstream.endpoints {
+            let EndpointAddress::Ip(address) = model.address else { continue };
+            let addresses = [SocketAddr::new(address, port.unwrap_or(model.port))].into();
+            let target = Target { addresses, check: check.clone() };
+            targets.insert((name.clone(), endpoint.clone()), target);
         }
     }
     targets

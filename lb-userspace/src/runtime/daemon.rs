@@ -6,8 +6,9 @@ use crate::{
         Command, Status,
         resource::{ConfigurationStatus, GenerationResource, InterfaceResource},
     },
-    health::{Checkers, Transition, targets},
+    health::{Checkers, Transition, endpoint_targets, targets},
     model::Desired,
+    proxy::{handle::Proxy, snapshot::Problem},
     reconcile::{AttachState, Attached, Cycle, CycleError, Driver, Engine, Fact, Reach},
 };
 use arc_swap::ArcSwap;
@@ -44,8 +45,10 @@ pub enum Event {
     Reach(BTreeMap<IpAddr, Reach>),
     /// An interface came, went or changed.
     Links,
-    /// A health verdict changed.
+    /// A health verdict about a backend changed.
     Health(Transition),
+    /// A health verdict about an endpoint of an upstream changed.
+    EndpointHealth(Transition),
     /// An operator asks.
     Command(Command),
     /// A sweep ended; see [`Fact::Swept`].
@@ -67,8 +70,12 @@ pub enum Event {
 pub struct Parts<E> {
     /// Reconciler.
     pub driver: Driver<E>,
-    /// Health checks.
+    /// Health checks of backends.
     pub checkers: Checkers,
+    /// Health checks of upstreams' endpoints.
+    pub endpoint_checkers: Checkers,
+    /// The L7 proxy.
+    pub proxy: Proxy,
     /// Where drains are kept.
     pub drains: Drains,
     /// Instance name.
@@ -84,6 +91,7 @@ pub struct Daemon<E> {
     manager: ServiceManager,
     loaded_ms: u64,
     last_error: Option<String>,
+    problems: Vec<Problem>,
     retry_at: Option<Instant>,
     causes: BTreeSet<&'static str>,
     replies: Vec<oneshot::Sender<Result<u64, String>>>,
@@ -103,6 +111,7 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
             manager: ServiceManager,
             loaded_ms: 0,
             last_error: None,
+            problems: Vec::new(),
             retry_at: None,
             causes: BTreeSet::new(),
             replies: Vec::new(),
@@ -151,6 +160,10 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
             drop(self.cycle());
         }
         self.manager.stopping();
+        let proxy = self.parts.proxy;
+        if tokio::task::spawn_blocking(|| proxy.stop()).await.is_err() {
+            tracing::error!("the proxy did not stop as it should");
+        }
     }
 
     /// Notes an event; true if it ends the loop.
@@ -175,6 +188,7 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
                 self.parts.driver.note(Fact::Links);
             }
             Event::Health(transition) => self.take_health(transition),
+            Event::EndpointHealth(transition) => self.take_endpoint_health(transition),
             Event::Command(Command::Drain { key, drain, reply }) => {
                 self.take_drain(key, drain, reply);
             }
@@ -202,6 +216,16 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         }
         self.causes.insert("health");
         self.parts.driver.note(Fact::Health { key, is_up });
+    }
+
+    fn take_endpoint_health(&self, transition: Transition) {
+        let Transition { key: (upstream, endpoint), is_up, reason } = transition;
+        if is_up {
+            tracing::info!(upstream, endpoint, reason, "endpoint is up");
+        } else {
+            tracing::warn!(upstream, endpoint, reason, "endpoint is down");
+        }
+        self.parts.proxy.set_health(&upstream, &endpoint, is_up);
     }
 
     /// Stores the drain first: a crash must not forget what an operator was told.
@@ -257,10 +281,8 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         if cycle.took_desired {
             self.loaded_ms = wall_ms();
             self.last_error = None;
+            self.serve(cycle.generation);
             let driver = &self.parts.driver;
-            if let Some(desired) = driver.desired() {
-                self.parts.checkers.reconcile(&targets(desired), &driver.observed().down);
-            }
             if let Err(error) = self.parts.drains.store(&driver.observed().drained) {
                 tracing::error!("drains cannot be stored: {error:#}");
             }
@@ -281,6 +303,19 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         let (generation, steps) = (cycle.generation, &cycle.steps);
         tracing::info!(generation, ?causes, ?steps, duration_us, "applied");
         self.manager.status(&format!("generation {generation}"));
+    }
+
+    /// Has the proxy serve, and the checkers check, what is desired now.
+    fn serve(&mut self, generation: u64) {
+        let Parts { driver, checkers, endpoint_checkers, proxy, .. } = &mut self.parts;
+        let Some(desired) = driver.desired() else { return };
+        checkers.reconcile(&targets(desired), &driver.observed().down);
+        self.problems = proxy.apply(&desired.proxy, generation);
+        for Problem { object, why } in &self.problems {
+            tracing::warn!(object, why, "does not work");
+        }
+        // Endpoints that were down stay so: the snapshot took their state over.
+        endpoint_checkers.reconcile(&endpoint_targets(&desired.proxy), &BTreeSet::new());
     }
 
     fn failed(&mut self, error: &CycleError, causes: &BTreeSet<&'static str>) {
@@ -313,6 +348,8 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         });
         generation.interfaces = driver.attachments().iter().map(interface).collect();
         generation.judge(&image);
+        let told = |Problem { object, why }: &Problem| format!("{object}: {why}");
+        generation.degraded.extend(self.problems.iter().map(told));
         let observed = Arc::new(driver.observed().clone());
         self.status.store(Arc::new(Status { image, observed, generation }));
     }

@@ -11,6 +11,7 @@ mod notify;
 mod packet_log;
 mod routes;
 mod serve;
+mod source;
 mod sweep;
 
 pub use clock::wall_ms;

@@ -1,26 +1,30 @@
 //! `lbd run`: everything that a running daemon consists of.
 
-use super::{Daemon, Drains, Event, Instance, Lock, Parts, Routes, packet_log, sweep};
+use super::{
+    Daemon, Drains, Event, Instance, Lock, Parts, Routes, packet_log,
+    source::{Signals, Source, needs_kernel, read},
+    sweep,
+};
 use crate::{
     EBPF_OBJECT,
-    admin::{Api, Command, Status, bind, router},
-    config::{self, FileEvent, Referred},
-    dataplane::{Dataplane, OpenOptions},
+    admin::{Api, Command, Inspect, NoMaps, bind, router},
+    config::{self, Referred},
+    dataplane::{Dataplane, OpenOptions, Sockets},
     health::{Checkers, Transition},
     model::{Desired, Settings},
-    reconcile::Driver,
+    proxy::{accept::Bound, handle::Proxy},
+    reconcile::{Driver, Engine, Tables},
 };
 use anyhow::{Context, Result, bail};
-use arc_swap::ArcSwap;
 use std::{
+    collections::BTreeMap,
+    error::Error,
     fs,
-    path::{Path, PathBuf},
+    os::fd::{AsFd, BorrowedFd},
+    path::Path,
     sync::Arc,
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
-};
+use tokio::sync::{mpsc, watch};
 
 /// Events waiting for the driver. When full, their senders wait.
 const EVENTS_MAX: usize = 1_024;
@@ -51,40 +55,114 @@ async fn serve(
     desired: Desired,
     referred: Referred,
 ) -> Result<()> {
-    let mut signals = Signals::new()?;
+    let signals = Signals::new()?;
     let (events, received) = mpsc::channel(EVENTS_MAX);
-    let dataplane = open(instance, &desired.settings)?;
-    let drains = Drains::new(instance.drains());
-    let driver = Driver::adopt(dataplane, drains.load()?)?;
-    let checkers = Checkers::new(desired.settings.seed, forward_health(events.clone()));
-    let board = checkers.board();
-    let logs_packets = desired.settings.packet_log;
-    let routes = Routes::open()?;
-    let (name, path) = (instance.name().to_owned(), file.display().to_string());
-    let mut daemon = Daemon::new(Parts { driver, checkers, drains, instance: name, file: path });
-    let status = daemon.status();
-
-    let reach = routes.reach(&desired, &status).await?;
-    daemon.start(desired, reach)?;
-    let inspect = Arc::new(Dataplane::open_pinned(instance.name())?);
-    let commands = forward_commands(events.clone());
-    let api = Api { status: Arc::clone(&status), inspect, board, commands };
-    // Only now: who finds the socket gets answers.
-    let listener = bind(&instance.socket())?;
-    tokio::spawn(async move { axum::serve(listener, router(api)).await });
-    sweep::start(Dataplane::open_pinned(instance.name())?, events.clone())?;
-    if logs_packets {
-        tokio::spawn(packet_log::follow(Dataplane::open_pinned(instance.name())?));
+    let proxy = Proxy::start(&desired.proxy.settings, desired.settings.seed)
+        .context("the proxy cannot be started")?;
+    let begun = Begun { instance, file, desired, referred, signals, events, received, proxy };
+    if needs_kernel(&begun.desired) {
+        begun.in_kernel().await
+    } else {
+        tracing::info!("no interfaces: nothing is loaded into the kernel");
+        begun.in_user_space().await
     }
-    tokio::spawn(routes.clone().watch(Arc::clone(&status), events.clone()));
-    let (referred, watched) = watch::channel(referred);
-    let source = Source { file: file.to_owned(), referred, routes, status, events: events.clone() };
-    let changes = config::watch(file, watched).context("watching the configuration file")?;
-    tokio::spawn(async move { signals.handle(source, changes, events).await });
+}
 
-    daemon.run(received).await;
-    tracing::info!("stopped; forwarding goes on without lbd (`lbd detach` ends it)");
-    fs::remove_file(instance.socket()).context("removing the socket")
+/// A daemon that begins to run.
+struct Begun<'a> {
+    instance: &'a Instance,
+    file: &'a Path,
+    desired: Desired,
+    referred: Referred,
+    signals: Signals,
+    events: mpsc::Sender<Event>,
+    received: mpsc::Receiver<Event>,
+    proxy: Proxy,
+}
+
+impl Begun<'_> {
+    /// Forwards and steers packets beside proxying.
+    async fn in_kernel(mut self) -> Result<()> {
+        let name = self.instance.name();
+        let mut dataplane = open(self.instance, &self.desired.settings)?;
+        let steered = self.proxy.steered().context("sockets for steered connections")?;
+        dataplane.steer(&Sockets {
+            tcp4: first(&steered.tcp4),
+            tcp6: first(&steered.tcp6),
+            udp4: first(&steered.udp4),
+            udp6: first(&steered.udp6),
+        })?;
+        let logs_packets = self.desired.settings.packet_log;
+        let events = self.events.clone();
+        let begin = || {
+            sweep::start(Dataplane::open_pinned(name)?, events)?;
+            if logs_packets {
+                tokio::spawn(packet_log::follow(Dataplane::open_pinned(name)?));
+            }
+            Ok(())
+        };
+        let inspect = || Ok(Arc::new(Dataplane::open_pinned(name)?) as _);
+        let routes = Routes::open()?;
+        self.run(dataplane, inspect, Some(routes), begin).await?;
+        tracing::info!("stopped; forwarding goes on without lbd (`lbd detach` ends it)");
+        Ok(())
+    }
+
+    /// Proxies only; needs no privilege.
+    async fn in_user_space(self) -> Result<()> {
+        self.run(Tables::default(), || Ok(Arc::new(NoMaps) as _), None, || Ok(())).await
+    }
+
+    /// Runs until the daemon is told to stop. `inspect` and `begin` are called when the first
+    /// configuration is in force.
+    async fn run<E: Engine<Error: Error + 'static>>(
+        self,
+        engine: E,
+        inspect: impl FnOnce() -> Result<Arc<dyn Inspect>>,
+        routes: Option<Routes>,
+        begin: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let Self { instance, file, desired, referred, mut signals, events, received, proxy } = self;
+        let drains = Drains::new(instance.drains());
+        let driver = Driver::adopt(engine, drains.load()?)?;
+        let seed = desired.settings.seed;
+        let checkers = Checkers::new(seed, forward_health(events.clone(), Event::Health));
+        let endpoints = forward_health(events.clone(), Event::EndpointHealth);
+        let board = checkers.board();
+        let (name, path) = (instance.name().to_owned(), file.display().to_string());
+        let mut daemon = Daemon::new(Parts {
+            driver,
+            checkers,
+            endpoint_checkers: Checkers::new(seed, endpoints),
+            proxy,
+            drains,
+            instance: name,
+            file: path,
+        });
+        let status = daemon.status();
+        let reach = match &routes {
+            Some(routes) => routes.reach(&desired, &status).await?,
+            None => BTreeMap::new(),
+        };
+        daemon.start(desired, reach)?;
+        let commands = forward_commands(events.clone());
+        let api = Api { status: Arc::clone(&status), inspect: inspect()?, board, commands };
+        // Only now: who finds the socket gets answers.
+        let listener = bind(&instance.socket())?;
+        tokio::spawn(async move { axum::serve(listener, router(api)).await });
+        begin()?;
+        if let Some(routes) = &routes {
+            tokio::spawn(routes.clone().watch(Arc::clone(&status), events.clone()));
+        }
+        let (referred, watched) = watch::channel(referred);
+        let file = file.to_owned();
+        let changes = config::watch(&file, watched).context("watching the configuration file")?;
+        let source = Source { file, referred, routes, status, events: events.clone() };
+        tokio::spawn(async move { signals.handle(source, changes, events).await });
+
+        daemon.run(received).await;
+        fs::remove_file(instance.socket()).context("removing the socket")
+    }
 }
 
 /// Opens the data plane, unless what runs was made with another seed: every flow would move.
@@ -105,100 +183,20 @@ fn open(instance: &Instance, settings: &Settings) -> Result<Dataplane> {
     Dataplane::open(&options).context("the data plane cannot be opened")
 }
 
-/// Reads the configuration, and tells what it refers to; what is wrong with it in the operator's
-/// words.
-fn read(file: &Path) -> (Result<Desired, String>, Referred) {
-    let checked = config::check_file(file);
-    let diagnostics = checked.diagnostics.to_string();
-    let desired = checked.desired.ok_or_else(|| diagnostics.clone());
-    if desired.is_ok() && !diagnostics.is_empty() {
-        tracing::warn!("{diagnostics}");
-    }
-    (desired, checked.referred)
-}
-
-/// The configuration file, and what must be known before a new version of it can be used.
-struct Source {
-    file: PathBuf,
-    /// What the file refers to, for who watches it.
-    referred: watch::Sender<Referred>,
-    routes: Routes,
-    status: Arc<ArcSwap<Status>>,
-    events: mpsc::Sender<Event>,
-}
-
-impl Source {
-    /// Reads the file and sends it on, after the way to its backends. An error means that nobody
-    /// listens any more.
-    async fn reload(&self, cause: &'static str) -> Result<(), mpsc::error::SendError<Event>> {
-        self.events.send(Event::Reloading).await?;
-        let file = self.file.clone();
-        let read = tokio::task::spawn_blocking(move || read(&file)).await;
-        let mut result = match read {
-            Ok((result, referred)) => {
-                self.referred.send_replace(referred);
-                result
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        if let Ok(desired) = &result {
-            match self.routes.reach(desired, &self.status).await {
-                Ok(reach) => self.events.send(Event::Reach(reach)).await?,
-                Err(error) => result = Err(format!("routes cannot be read: {error:#}")),
-            }
-        }
-        self.events.send(Event::Configuration { cause, result }).await
-    }
-}
-
-struct Signals {
-    hangup: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Turns signals and changes of the file into events until the daemon stops.
-    async fn handle(
-        &mut self,
-        source: Source,
-        mut changes: mpsc::Receiver<FileEvent>,
-        events: mpsc::Sender<Event>,
-    ) {
-        loop {
-            let sent = tokio::select! {
-                _ = self.hangup.recv() => source.reload("SIGHUP").await,
-                _ = self.interrupt.recv() => events.send(Event::Stop).await,
-                _ = self.terminate.recv() => events.send(Event::Stop).await,
-                Some(change) = changes.recv() => match change {
-                    FileEvent::Changed => source.reload("file changed").await,
-                    FileEvent::Removed => {
-                        tracing::warn!("the configuration file is gone; what runs goes on");
-                        Ok(())
-                    }
-                },
-            };
-            if sent.is_err() {
-                return;
-            }
-        }
-    }
+/// The socket that stands for its group.
+fn first(bound: &Bound) -> Option<BorrowedFd<'_>> {
+    bound.sockets.first().map(AsFd::as_fd)
 }
 
 /// A channel for checkers, which must never wait for the driver.
-fn forward_health(events: mpsc::Sender<Event>) -> mpsc::UnboundedSender<Transition> {
+fn forward_health(
+    events: mpsc::Sender<Event>,
+    event: fn(Transition) -> Event,
+) -> mpsc::UnboundedSender<Transition> {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Some(transition) = receiver.recv().await {
-            if events.send(Event::Health(transition)).await.is_err() {
+            if events.send(event(transition)).await.is_err() {
                 return;
             }
         }

@@ -126,13 +126,13 @@ impl<T: Clone> TableBuilder<T> {
         Self { listener, hosts: Hosts::default() }
     }
 
-    /// Adds a route; `value` gives the `T` of each of its rules. False if none of its hosts is
-    /// served by the listener: then it is not attached.
+    /// Adds a route; `value` gives the `T` of each of its rules, `None` to leave it out. False if
+    /// none of its hosts is served by the listener: then it is not attached.
     pub fn add(
         &mut self,
         name: &Arc<str>,
         route: &Route,
-        value: impl Fn(usize) -> T,
+        value: impl Fn(usize) -> Option<T>,
     ) -> Result<bool, RouteError> {
         let any = [HostPattern::Any];
         let wanted: Vec<_> = if route.hosts.is_empty() {
@@ -143,12 +143,13 @@ impl<T: Clone> TableBuilder<T> {
         let hosts: Vec<_> = wanted.iter().filter_map(|it| it.narrower(&self.listener)).collect();
         let everything = [RequestMatch::default()];
         for (index, rule) in route.rules.iter().enumerate() {
+            let Some(value) = value(index) else { continue };
             let matches = if rule.matches.is_empty() { &everything } else { &rule.matches[..] };
             for (place, wanted) in matches.iter().enumerate() {
                 let source = Source { age: route.age, route: Arc::clone(name), rule: index, place };
                 for host in &hosts {
                     let places = self.hosts.entry(host);
-                    let added = places.add(source.clone(), wanted, value(index));
+                    let added = places.add(source.clone(), wanted, value.clone());
                     let route = Arc::clone(name);
                     added.map_err(|error| RouteError { route, rule: index, error })?;
                 }

@@ -148,8 +148,8 @@ impl Worker {
 async fn told(begun: Begun, timeout: Duration) -> Option<Begun> {
     let Begun { stream, mut connection } = begun;
     let (socket, header) = proxy_protocol::read(stream.into_parts().1, timeout).await.ok()?;
-    if let Some(client) = header.client() {
-        connection.client = client;
+    if let Some(sides) = header {
+        connection.client = sides.client;
     }
     Some(Begun { stream: socket, connection })
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     health::test_service::{backend, service},
-    model::Service,
+    model::{ProxySettings, Service},
     reconcile::Tables,
 };
 use tempfile::TempDir;
@@ -26,9 +26,12 @@ struct Running {
 fn start() -> Running {
     let directory = tempfile::tempdir().unwrap();
     let (transitions, _) = mpsc::unbounded_channel();
+    let settings = ProxySettings { workers: Some(1), ..ProxySettings::default() };
     let mut daemon = Daemon::new(Parts {
         driver: Driver::adopt(Tables::default(), BTreeSet::new()).unwrap(),
-        checkers: Checkers::new(1, transitions),
+        checkers: Checkers::new(1, transitions.clone()),
+        endpoint_checkers: Checkers::new(1, transitions),
+        proxy: Proxy::start(&settings, 1).unwrap(),
         drains: Drains::new(directory.path().join("drains.json")),
         instance: "test".to_owned(),
         file: "lb.yaml".to_owned(),

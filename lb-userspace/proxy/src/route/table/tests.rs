@@ -33,7 +33,7 @@ fn with_header(mut wanted: RequestMatch, name: &str, value: ValueMatch) -> Reque
 fn table(listener: &str, routes: &[(&str, Route)]) -> Table<String> {
     let mut builder = TableBuilder::new(listener.parse().unwrap());
     for (name, route) in routes {
-        builder.add(&(*name).into(), route, |rule| format!("{name}{rule}")).unwrap();
+        builder.add(&(*name).into(), route, |rule| Some(format!("{name}{rule}"))).unwrap();
     }
     builder.build()
 }
@@ -105,7 +105,7 @@ fn a_listener_narrows_the_hosts_of_its_routes() {
     assert_eq!(found(&table, "a.example", "/wide"), None);
     assert_eq!(found(&table, "other.test", "/"), None);
     let mut builder = TableBuilder::new("*.shop.example".parse().unwrap());
-    assert!(!builder.add(&"other".into(), &routes[2].1, |_| ()).unwrap());
+    assert!(!builder.add(&"other".into(), &routes[2].1, |_| Some(())).unwrap());
 }
 
 #[test]
