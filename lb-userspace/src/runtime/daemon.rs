@@ -388,4 +388,4 @@ pub fn interface(attached: &Attached) -> InterfaceResource {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,7 +2,7 @@
 //! feeds the driver.
 
 mod clock;
-mod daemon;
+pub(crate) mod daemon;
 mod drains;
 mod engine;
 mod instance;

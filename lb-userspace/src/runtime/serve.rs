@@ -61,10 +61,10 @@ async fn serve(
         .context("the proxy cannot be started")?;
     let begun = Begun { instance, file, desired, referred, signals, events, received, proxy };
     if needs_kernel(&begun.desired) {
-        begun.in_kernel().await
+        Box::pin(begun.in_kernel()).await
     } else {
         tracing::info!("no interfaces: nothing is loaded into the kernel");
-        begun.in_user_space().await
+        Box::pin(begun.in_user_space()).await
     }
 }
 
@@ -103,14 +103,15 @@ impl Begun<'_> {
         };
         let inspect = || Ok(Arc::new(Dataplane::open_pinned(name)?) as _);
         let routes = Routes::open()?;
-        self.run(dataplane, inspect, Some(routes), begin).await?;
+        Box::pin(self.run(dataplane, inspect, Some(routes), begin)).await?;
         tracing::info!("stopped; forwarding goes on without lbd (`lbd detach` ends it)");
         Ok(())
     }
 
     /// Proxies only; needs no privilege.
     async fn in_user_space(self) -> Result<()> {
-        self.run(Tables::default(), || Ok(Arc::new(NoMaps) as _), None, || Ok(())).await
+        let inspect = || Ok(Arc::new(NoMaps) as _);
+        Box::pin(self.run(Tables::default(), inspect, None, || Ok(()))).await
     }
 
     /// Runs until the daemon is told to stop. `inspect` and `begin` are called when the first

@@ -77,8 +77,10 @@ impl Workers {
             let thread =
                 thread::Builder::new().name(format!("lb-worker-{index}")).spawn(move || {
                     let local = LocalSet::new();
-                    let handler = Rc::new(handler(index));
-                    local.block_on(&runtime, obey(handler, received));
+                    // Made inside, since it may start tasks of its own.
+                    local.block_on(&runtime, async {
+                        obey(Rc::new(handler(index)), received).await;
+                    });
                 })?;
             Ok(Worker { commands, thread })
         };
@@ -333,7 +335,7 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(ask(&mut client), 0);
-        let socket = net::UdpSocket::bind(any()).unwrap();
+        let socket = UdpSocket::bind(any()).unwrap();
         socket.send_to(b"?", udp).unwrap();
         assert_eq!(socket.recv(&mut [0]).unwrap(), 1);
         drop(client);

@@ -46,6 +46,8 @@ pub(super) fn exchange_at(started: Instant) -> Exchange {
         request_id: Some("id-1".into()),
         trace_id: None,
         fields: Vec::new(),
+        listener_stats: None,
+        rule_stats: None,
     };
     let connection = Rc::new(Connection { local, peer: client, client, tls: None });
     Exchange { connection, record, prefix_bytes: 0, early: Informational::none() }

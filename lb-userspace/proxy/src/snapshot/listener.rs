@@ -1,15 +1,19 @@
 //! A listener, ready to be used.
 
-use super::{Context, Problem, Rule, StreamPlan, stream::Targets};
+use super::{Context, Problem, Rule};
 use crate::{
     accept::ConnectionLimit,
     account::ListenerStats,
     filter::TrustedPeers,
     route::{Table, TableBuilder},
-    stream::SniRoutes,
+    send::Upstream,
+    stream::{SniRoutes, Weighted},
 };
 use lb_model::{HostPattern, HttpOptions, ListenerProtocol};
 use std::{collections::BTreeMap, sync::Arc};
+
+/// Where sessions go: upstreams, in turn by weight.
+pub type Sessions = Arc<Weighted<Arc<Upstream>>>;
 
 /// A listener.
 pub struct Listener {
@@ -24,7 +28,7 @@ pub struct Listener {
     /// Which rule an HTTP request takes.
     pub routes: Table<Arc<Rule>>,
     /// Where a session goes, by server name; those without one go where any goes.
-    pub streams: SniRoutes<Arc<StreamPlan>>,
+    pub streams: SniRoutes<Sessions>,
     /// How many connections may be open.
     pub limit: Arc<ConnectionLimit>,
     /// What is counted.
@@ -39,7 +43,7 @@ impl Listener {
         model: &lb_model::Listener,
         wanted: &lb_model::Proxy,
         rules: &BTreeMap<Arc<str>, Arc<Rule>>,
-        targets: &Targets<'_>,
+        upstreams: &BTreeMap<Arc<str>, Arc<Upstream>>,
         context: Context<'_>,
         problems: &mut Vec<Problem>,
     ) -> Self {
@@ -51,7 +55,7 @@ impl Listener {
         limit.set_max(model.connections_max);
         let stats = before.map(|it| Arc::clone(&it.stats));
         let (routes, http_count) = routes(name, model, wanted, rules, problems);
-        let (streams, stream_count) = streams(name, model, wanted, *targets);
+        let (streams, stream_count) = streams(name, model, wanted, upstreams);
         Self {
             name: Arc::clone(name),
             http: Arc::new(model.http.clone()),
@@ -111,14 +115,17 @@ fn streams(
     name: &Arc<str>,
     model: &lb_model::Listener,
     wanted: &lb_model::Proxy,
-    targets: Targets<'_>,
-) -> (SniRoutes<Arc<StreamPlan>>, usize) {
+    upstreams: &BTreeMap<Arc<str>, Arc<Upstream>>,
+) -> (SniRoutes<Sessions>, usize) {
     let mut attached: Vec<_> =
         wanted.stream_routes.iter().filter(|(_, it)| it.listeners.contains(&**name)).collect();
     attached.sort_by_key(|(name, route)| (route.age, *name));
     let mut streams = SniRoutes::default();
     for (_, route) in &attached {
-        let plan = Arc::new(StreamPlan::compile(route, &wanted.upstreams, targets));
+        let upstream = |it: &lb_model::StreamBackend| {
+            (it.weight, it.upstream.as_deref().and_then(|it| upstreams.get(it)).cloned())
+        };
+        let sessions = Arc::new(Weighted::new(route.backends.iter().map(upstream)));
         let any = [HostPattern::Any];
         let hosts: Vec<_> = if route.hosts.is_empty() {
             any.iter().collect()
@@ -126,7 +133,7 @@ fn streams(
             route.hosts.iter().collect()
         };
         for host in hosts.into_iter().filter_map(|it| it.narrower(&model.host)) {
-            streams.insert(host, Arc::clone(&plan));
+            streams.insert(host, Arc::clone(&sessions));
         }
     }
     (streams, attached.len())

@@ -6,12 +6,10 @@
 mod listener;
 mod ports;
 mod rule;
-mod stream;
 
-pub use listener::Listener;
+pub use listener::{Listener, Sessions};
 pub use ports::{Port, Ports};
 pub use rule::Rule;
-pub use stream::StreamPlan;
 
 use crate::{
     secure::{CertificateReport, Certificates, ClientTls},
@@ -152,7 +150,7 @@ impl Snapshot {
                 model,
                 wanted,
                 &self.rules,
-                &stream::Targets { upstreams: &self.upstreams, client_tls: &self.client_tls },
+                &self.upstreams,
                 context,
                 &mut self.problems,
             );

@@ -84,7 +84,7 @@ impl Port {
         for (place, listener) in listeners.iter().enumerate() {
             by_host.insert(&listener.model.host, place);
         }
-        let terminating: Vec<_> = listeners.iter().filter_map(|it| tls_of(it)).collect();
+        let terminating: Vec<_> = listeners.iter().filter_map(tls_of).collect();
         let tls = (!terminating.is_empty())
             .then(|| ServerTls::compile(&terminating, certificates, before));
         Self { listeners, tls, by_host }

@@ -4,7 +4,10 @@ use super::Pick;
 use crate::http::Reason;
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// Backends that share sessions by weight ([`lb_model::StreamRoute::backends`]).
@@ -38,6 +41,14 @@ impl<P> Weighted<P> {
             }
         }
         None
+    }
+}
+
+impl<P: Pick> Pick for Arc<P> {
+    type Lease = P::Lease;
+
+    fn pick(&self, client: SocketAddr, exclude: &[SocketAddr]) -> Result<P::Lease, Reason> {
+        (**self).pick(client, exclude)
     }
 }
 

@@ -178,9 +178,9 @@ fn record(connection: &Connection, request: &Request) -> Record {
 
 /// The request's fields that the access log wants.
 fn logged(snapshot: &Snapshot, request: &Request) -> Vec<(Box<str>, Box<str>)> {
-    let value = |name: &Box<str>| {
-        let value = request.field(&**name)?;
-        Some((name.clone(), String::from_utf8_lossy(value).into()))
+    let value = |name: &str| {
+        let value = request.field(name)?;
+        Some((name.into(), String::from_utf8_lossy(value).into()))
     };
-    snapshot.logged_fields.iter().filter_map(value).collect()
+    snapshot.logged_fields.iter().filter_map(|name| value(name)).collect()
 }

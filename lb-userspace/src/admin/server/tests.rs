@@ -2,15 +2,11 @@ use super::*;
 use crate::{
     admin::{Client, ClientError, bind, resource::InterfaceResource},
     dataplane::Stats,
-    health::{
-        Checkers,
-        test_service::{backend, service},
-    },
-    reconcile::{Driver, Tables},
-    runtime::{Daemon, Drains, Event, Parts},
+    health::test_service::{backend, service},
+    runtime::{Daemon, Event, daemon::tests::parts},
 };
 use anyhow::Result;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tempfile::TempDir;
 
 /// Maps without traffic.
@@ -52,16 +48,9 @@ fn desired() -> Desired {
 /// A daemon on a socket of its own.
 fn serve() -> (TempDir, Client) {
     let directory = tempfile::tempdir().unwrap();
-    let (transitions, _) = mpsc::unbounded_channel();
-    let checkers = Checkers::new(1, transitions);
-    let board = checkers.board();
-    let mut daemon = Daemon::new(Parts {
-        driver: Driver::adopt(Tables::default(), BTreeSet::new()).unwrap(),
-        checkers,
-        drains: Drains::new(directory.path().join("drains.json")),
-        instance: "test".to_owned(),
-        file: "lb.yaml".to_owned(),
-    });
+    let parts = parts(directory.path());
+    let board = parts.checkers.board();
+    let mut daemon = Daemon::new(parts);
     daemon.start(desired(), BTreeMap::new()).unwrap();
     let (commands, mut asked) = mpsc::channel(1);
     let api = Api { status: daemon.status(), inspect: Arc::new(Idle), board, commands };

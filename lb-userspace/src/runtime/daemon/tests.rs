@@ -4,6 +4,7 @@ use crate::{
     model::{ProxySettings, Service},
     reconcile::Tables,
 };
+use std::path::Path;
 use tempfile::TempDir;
 
 fn web() -> Service {
@@ -23,19 +24,24 @@ struct Running {
     task: tokio::task::JoinHandle<()>,
 }
 
-fn start() -> Running {
-    let directory = tempfile::tempdir().unwrap();
+/// A daemon's parts over tables in memory, with its files in `folder`.
+pub(crate) fn parts(folder: &Path) -> Parts<Tables> {
     let (transitions, _) = mpsc::unbounded_channel();
     let settings = ProxySettings { workers: Some(1), ..ProxySettings::default() };
-    let mut daemon = Daemon::new(Parts {
+    Parts {
         driver: Driver::adopt(Tables::default(), BTreeSet::new()).unwrap(),
         checkers: Checkers::new(1, transitions.clone()),
         endpoint_checkers: Checkers::new(1, transitions),
         proxy: Proxy::start(&settings, 1).unwrap(),
-        drains: Drains::new(directory.path().join("drains.json")),
+        drains: Drains::new(folder.join("drains.json")),
         instance: "test".to_owned(),
         file: "lb.yaml".to_owned(),
-    });
+    }
+}
+
+fn start() -> Running {
+    let directory = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::new(parts(directory.path()));
     daemon.start(desired(web()), BTreeMap::new()).unwrap();
     let status = daemon.status();
     let (events, received) = mpsc::channel(64);

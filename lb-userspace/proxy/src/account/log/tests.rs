@@ -22,6 +22,8 @@ fn record(status: u16) -> Record {
         request_id: None,
         trace_id: None,
         fields: vec![("user-agent".into(), "curl".into())],
+        listener_stats: None,
+        rule_stats: None,
     }
 }
 

@@ -86,6 +86,8 @@ fn exchange(client: SocketAddr) -> Exchange {
         request_id: None,
         trace_id: None,
         fields: Vec::new(),
+        listener_stats: None,
+        rule_stats: None,
     };
     let connection = Rc::new(Connection { local, peer: client, client, tls: None });
     Exchange { connection, record, prefix_bytes: 0, early: Informational::none() }
@@ -176,7 +178,7 @@ impl BackendEdits for Marks {
         request.fields.append("x-mark", b"1");
     }
 
-    fn edit_response(&self, response: &mut Response) {
+    fn edit_response(&self, _: &Exchange, response: &mut Response) {
         response.fields.append("x-mark", b"2");
     }
 }
