@@ -116,7 +116,11 @@ proptest! {
         let total: f64 = weights.values().map(|weight| f64::from(*weight)).sum();
         for (load, weight) in loads(&table, candidates.len()).iter().zip(weights.values()) {
             let fair = f64::from(slots) * f64::from(*weight) / total;
-            prop_assert!((f64::from(*load) - fair).abs() <= 2.0, "{} of {}", load, fair);
+            // The last round may be cut, and each backend's turns are rounded down: together less
+            // than one slot for each backend, of which this one gets or gives its share.
+            let share = f64::from(*weight) / total;
+            let most = 1.0 + share * candidates.len() as f64;
+            prop_assert!((f64::from(*load) - fair).abs() <= most, "{} of {}", load, fair);
         }
     }
 }
