@@ -10,10 +10,12 @@ pub mod bench;
 pub mod capture;
 pub mod client;
 pub mod demo;
+pub mod desync;
 pub mod http;
 pub mod http2;
 pub mod lab;
 pub mod lbd;
+pub mod ours;
 #[expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -22,7 +24,9 @@ pub mod lbd;
     reason = "fixtures and assertions of tests: a panic is how a row fails"
 )]
 pub mod packet;
+pub mod rivals;
 pub mod server;
 pub mod services;
 pub mod site;
+pub mod strict;
 pub mod wait;

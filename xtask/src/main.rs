@@ -9,6 +9,7 @@ mod fuzz;
 mod lab;
 mod product;
 mod setup;
+mod strict;
 mod test;
 mod toolchain;
 mod verify;
@@ -40,6 +41,8 @@ enum Task {
     Demo(demo::Options),
     /// Measure against a rival
     Bench(bench::Options),
+    /// Ask ours and its rivals what strict HTTP is, side by side
+    Strict(strict::Options),
     /// Fuzz the pure packet path
     Fuzz(fuzz::Options),
     /// Load every eBPF program on several kernels
@@ -65,6 +68,7 @@ fn run(task: &Task, root: &Path) -> Result<()> {
         Task::Lab(options) => lab::run(options, root),
         Task::Demo(options) => demo::run(options, root),
         Task::Bench(options) => bench::run(options, root),
+        Task::Strict(options) => strict::run(options, root),
         Task::Fuzz(options) => fuzz::run(options, root),
         Task::Verify(options) => verify::run(options, root),
     }

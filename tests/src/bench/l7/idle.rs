@@ -7,7 +7,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{configuration::Ports, process::Process, report::Measured};
+use super::report::Measured;
+use crate::rivals::{Ports, process::Process};
 
 /// Connections held open: with two files for each, HAProxy must stay below a common hard limit of
 /// 20,000 open files.

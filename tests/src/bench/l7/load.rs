@@ -4,10 +4,8 @@ use std::{fs, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{
-    process::{Cores, on_core},
-    scenario::Scenario,
-};
+use super::scenario::Scenario;
+use crate::rivals::process::{Cores, on_core};
 
 /// Connections at once.
 const CONNECTIONS: u32 = 32;

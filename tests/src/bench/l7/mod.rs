@@ -13,22 +13,22 @@
 //! **What is checked.** Before each round one response of each proxy, whole: status and body. In
 //! each round every response must have succeeded.
 
-mod configuration;
 mod idle;
 mod load;
 mod origin;
-mod package;
-mod process;
 mod report;
 mod scenario;
 
 pub use report::Report;
 pub use scenario::Scenario;
 
-use configuration::{Ports, Proxy};
 use origin::Origin;
-use process::Process;
 use report::{Measured, Row};
+
+use crate::rivals::{
+    Ports, Proxy, Site, package,
+    process::{self, Process},
+};
 
 use std::{path::PathBuf, time::Duration};
 
@@ -54,7 +54,7 @@ pub struct Options {
 
 /// Measures.
 pub fn run(options: &Options) -> Result<Report> {
-    let programs = package::install(&options.rivals)?;
+    let programs = package::install(&needed(&options.rivals))?;
     let work = tempfile::tempdir().context("cannot create a work folder")?;
     let cores = process::cores()?;
     process::raise_limit()?;
@@ -86,6 +86,12 @@ pub fn run(options: &Options) -> Result<Report> {
     Ok(report)
 }
 
+/// The generators, what makes certificates, the origin, and the rivals.
+fn needed(rivals: &[String]) -> Vec<&str> {
+    let always = ["wrk", "h2load", "openssl", "curl", "nginx"];
+    always.into_iter().chain(rivals.iter().map(String::as_str)).collect()
+}
+
 /// A proxy that serves a scenario.
 struct Running {
     proxy: Proxy,
@@ -105,9 +111,10 @@ impl Running {
     ) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let ports = Ports::free()?;
-        let site = configuration::Site { folder, ports, origin: origin.port, scenario };
+        let hosts_count = if scenario == Scenario::Routes { scenario::HOSTS } else { 0 };
+        let site = Site { folder, ports, origin: origin.port, hosts_count };
         let command = proxy.configure(&site, programs)?;
-        let process = Process::start(&command, folder, cores.proxy)?;
+        let process = Process::on_core(&command, folder, cores.proxy)?;
         let running = Self { proxy, scenario, ports, process };
         running.prove().with_context(|| {
             format!("{proxy} does not serve {scenario}; it printed:\n{}", running.process.output())

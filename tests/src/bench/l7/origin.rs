@@ -4,8 +4,8 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::Result;
 
-use super::{
-    configuration::free_port,
+use crate::rivals::{
+    free_port,
     process::{Cores, Process},
 };
 
@@ -44,6 +44,6 @@ http {{
         fs::write(&file, text)?;
         let mut command = Command::new("nginx");
         command.arg("-c").arg(&file).arg("-p").arg(folder);
-        Ok(Self { port, _process: Process::start(&command, folder, cores.others)? })
+        Ok(Self { port, _process: Process::on_core(&command, folder, cores.others)? })
     }
 }

@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{Options, Scenario, configuration::Proxy, process::Cores};
-use crate::bench::spread::Spread;
+use super::{Options, Scenario};
+use crate::{
+    bench::spread::Spread,
+    rivals::{Proxy, process::Cores},
+};
 
 /// Everything a run found; its JSON form is stable.
 #[derive(Debug, Serialize)]

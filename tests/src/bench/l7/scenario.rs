@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use anyhow::{Result, bail};
 
-use super::configuration::{Ports, Proxy};
+use crate::rivals::{Ports, Proxy};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,10 +27,8 @@ pub enum Scenario {
     Idle,
 }
 
-/// Hosts and routes of each in [`Scenario::Routes`].
+/// Hosts in [`Scenario::Routes`].
 pub(super) const HOSTS: usize = 1_000;
-/// Routes of each host.
-pub(super) const ROUTES: usize = 10;
 
 impl Scenario {
     /// All, in the order of the table.

@@ -1,10 +1,16 @@
 //! Probes of HTTP/1: bytes that a client sends on one connection, and what has to come of them.
-//! Each is what RFC 9110 or RFC 9112 demands, or the stricter of two readings where leniency made
-//! request smuggling possible.
+//! Each names the section it comes from. Where that leaves a choice, what is expected is the stricter
+//! reading, because leniency made request smuggling possible; others may choose differently as long
+//! as nobody behind them can be confused.
 
-mod body;
+mod chunk;
+mod coding;
 mod connection;
-mod head;
+mod field;
+mod host;
+mod length;
+mod line;
+mod trailer;
 
 /// What a probe is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +38,17 @@ pub enum Expected {
     Unfinished(&'static [u16]),
 }
 
+/// How much of what is expected the standard demands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Demand {
+    /// All of it (MUST), or what follows from the grammar alone.
+    Must,
+    /// It recommends it or leaves it open (SHOULD, MAY).
+    May,
+    /// It leaves it open, but the connection must end.
+    MustClose,
+}
+
 /// Bytes that a client sends, and what has to come of them.
 #[derive(Clone, Debug)]
 pub struct Probe {
@@ -43,6 +60,10 @@ pub struct Probe {
     pub bytes: Vec<u8>,
     /// What has to come of it.
     pub expected: Expected,
+    /// How much of that is demanded.
+    pub demand: Demand,
+    /// The section it comes from.
+    pub source: &'static str,
 }
 
 const BAD: &[u16] = &[400];
@@ -59,19 +80,51 @@ const TOO_MUCH: usize = 300_000;
 
 /// All probes. Names are unique.
 pub fn all() -> Vec<Probe> {
-    let tables = [
-        head::lines(),
-        head::hosts(),
-        head::fields(),
-        body::lengths(),
-        body::codings(),
-        body::chunks(),
-        body::trailers(),
-        connection::rest(),
-    ];
-    tables.into_iter().flatten().collect()
+    [
+        line::probes(),
+        host::probes(),
+        field::probes(),
+        length::probes(),
+        coding::probes(),
+        chunk::probes(),
+        trailer::probes(),
+        connection::probes(),
+    ]
+    .concat()
 }
 
-fn row(name: &'static str, class: Class, bytes: impl AsRef<[u8]>, expected: Expected) -> Probe {
-    Probe { name, class, bytes: bytes.as_ref().to_vec(), expected }
+fn row(name: &'static str, class: Class, bytes: impl AsRef<[u8]>, expected: Expected) -> Row {
+    Row { name, class, bytes: bytes.as_ref().to_vec(), expected }
+}
+
+/// A probe before its demand is told.
+struct Row {
+    name: &'static str,
+    class: Class,
+    bytes: Vec<u8>,
+    expected: Expected,
+}
+
+fn must(source: &'static str, rows: Vec<Row>) -> Vec<Probe> {
+    demand(Demand::Must, source, rows)
+}
+
+fn may(source: &'static str, rows: Vec<Row>) -> Vec<Probe> {
+    demand(Demand::May, source, rows)
+}
+
+fn must_close(source: &'static str, rows: Vec<Row>) -> Vec<Probe> {
+    demand(Demand::MustClose, source, rows)
+}
+
+fn demand(demand: Demand, source: &'static str, rows: Vec<Row>) -> Vec<Probe> {
+    let probe = |Row { name, class, bytes, expected }| Probe {
+        name,
+        class,
+        bytes,
+        expected,
+        demand,
+        source,
+    };
+    rows.into_iter().map(probe).collect()
 }

@@ -4,8 +4,7 @@ use std::{fmt::Write as _, fs, process::Command};
 
 use anyhow::Result;
 
-use super::{Site, certificate};
-use crate::bench::l7::scenario::ROUTES;
+use super::{ROUTES, Site, certificate};
 
 pub(super) fn configure(site: &Site<'_>) -> Result<Command> {
     let (cert, key) = certificate::write(site)?;

@@ -4,8 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Site, certificate};
-use crate::bench::l7::package::Programs;
+use super::{Site, certificate, package::Programs};
 
 pub(super) fn configure(site: &Site<'_>, programs: &Programs) -> Result<Command> {
     let (cert, key) = certificate::write(site)?;

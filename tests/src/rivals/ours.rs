@@ -4,8 +4,8 @@ use std::{fmt::Write as _, process::Command};
 
 use anyhow::Result;
 
-use super::{Site, certificate};
-use crate::{bench::l7::scenario::ROUTES, wait::binary};
+use super::{ROUTES, Site, certificate};
+use crate::wait::binary;
 
 pub(super) fn configure(site: &Site<'_>) -> Result<Command> {
     let (cert, key) = certificate::write(site)?;

@@ -5,8 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Site, certificate};
-use crate::bench::l7::{package::Programs, scenario::ROUTES};
+use super::{ROUTES, Site, certificate, package::Programs};
 
 pub(super) fn configure(site: &Site<'_>, programs: &Programs) -> Result<Command> {
     let (cert, key) = certificate::write(site)?;

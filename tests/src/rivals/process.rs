@@ -1,4 +1,4 @@
-//! Processes under measurement: where they run and what they use.
+//! Processes: where they run and what they use.
 
 use std::{
     fs::{self, File},
@@ -15,7 +15,7 @@ use rustix::{
 
 /// The cores of a run.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cores {
+pub(crate) struct Cores {
     /// The proxy's.
     pub proxy: usize,
     /// The generator's and the origin's.
@@ -23,7 +23,7 @@ pub(super) struct Cores {
 }
 
 /// The last core for the proxy, the first for the others: the same if there is only one.
-pub(super) fn cores() -> Result<Cores> {
+pub(crate) fn cores() -> Result<Cores> {
     let allowed = sched_getaffinity(None)?;
     let mut all = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
     let others = all.next().context("no CPU")?;
@@ -31,7 +31,7 @@ pub(super) fn cores() -> Result<Cores> {
 }
 
 /// Lets this process and those it starts open as many files as they may.
-pub(super) fn raise_limit() -> Result<()> {
+pub(crate) fn raise_limit() -> Result<()> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
         .context("cannot raise the limit of open files (ulimit -n)")
@@ -39,24 +39,28 @@ pub(super) fn raise_limit() -> Result<()> {
 
 /// A process that is ended when this is dropped.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     output: PathBuf,
 }
 
 impl Process {
     /// Starts `command` on a core; what it prints goes to a file in `folder`.
-    pub(super) fn start(command: &Command, folder: &Path, core: usize) -> Result<Self> {
+    pub(crate) fn on_core(command: &Command, folder: &Path, core: usize) -> Result<Self> {
+        Self::start(&mut on_core(command, core), folder)
+    }
+
+    /// Starts `command`; what it prints goes to a file in `folder`.
+    pub(crate) fn start(command: &mut Command, folder: &Path) -> Result<Self> {
         let output = folder.join("output");
         let file = File::create(&output)?;
-        let mut on_core = on_core(command, core);
-        on_core.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        let child = on_core.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         Ok(Self { child, output })
     }
 
     /// CPU time of all its threads so far, user and system.
-    pub(super) fn cpu(&self) -> Result<Duration> {
+    pub(crate) fn cpu(&self) -> Result<Duration> {
         let mut total_ns = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
             // A thread that ended meanwhile is not counted: none of the proxies has such.
@@ -68,7 +72,7 @@ impl Process {
     }
 
     /// Resident memory, bytes (proc(5), `VmRSS`).
-    pub(super) fn rss_bytes(&self) -> Result<u64> {
+    pub(crate) fn rss_bytes(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|it| it.trim().trim_end_matches(" kB").parse::<u64>().ok());
@@ -76,7 +80,7 @@ impl Process {
     }
 
     /// What it printed.
-    pub(super) fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         fs::read_to_string(&self.output).unwrap_or_default()
     }
 }
@@ -93,7 +97,7 @@ impl Drop for Process {
 }
 
 /// `command` bound to a core.
-pub(super) fn on_core(command: &Command, core: usize) -> Command {
+pub(crate) fn on_core(command: &Command, core: usize) -> Command {
     let mut bound = Command::new("taskset");
     bound.arg("-c").arg(core.to_string()).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
