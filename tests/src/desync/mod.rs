@@ -150,7 +150,7 @@ struct Lane {
 
 fn configuration(lanes: &[Lane]) -> String {
     let section = |title: &str, line: &dyn Fn(&Lane) -> String| {
-        let lines: String = lanes.iter().map(|it| format!("  - {{ {} }}\n", line(it))).collect();
+        let lines: String = lanes.iter().map(|it| ["  - { ", &line(it), " }\n"].concat()).collect();
         format!("{title}:\n{lines}")
     };
     let listeners = |it: &Lane| {

@@ -170,17 +170,16 @@ impl Connection {
 
     fn read_sent(&mut self) -> Result<(), String> {
         loop {
-            let head = match self.head.take() {
-                Some(head) => head,
-                None => {
-                    let Some((head, length)) = message::request_head(&self.sent)? else {
-                        return Ok(());
-                    };
-                    self.sent.drain(..length);
-                    let (method, target) = (head.method.clone(), head.target.clone());
-                    self.waiting.push_back(Waiting { method, target, body: None });
-                    head
-                }
+            let head = if let Some(head) = self.head.take() {
+                head
+            } else {
+                let Some((head, length)) = message::request_head(&self.sent)? else {
+                    return Ok(());
+                };
+                self.sent.drain(..length);
+                let (method, target) = (head.method.clone(), head.target.clone());
+                self.waiting.push_back(Waiting { method, target, body: None });
+                head
             };
             let Some((body, length)) = message::body(&self.sent, head.framing, head.length)? else {
                 self.head = Some(head);

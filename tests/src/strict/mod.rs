@@ -46,7 +46,7 @@ use crate::{
 pub const RIVALS: [&str; 3] = ["nginx", "haproxy", "envoy"];
 
 /// A rival must listen within this time.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -117,12 +117,13 @@ impl Report {
         if proxies.is_empty() {
             return text;
         }
-        let head: String = proxies.iter().map(|it| format!(" {it:<10}")).collect();
+        let head = proxies.iter().map(|it| format!(" {it:<10}")).collect::<Vec<_>>().concat();
         let columns = format!("{:<30} {:<11} {:<16} {:<18}", "probe", "class", "demand", "source");
         push(&mut text, format_args!("{columns}{head}"));
         for row in &self.h1 {
-            let cells: String =
+            let cells: Vec<_> =
                 row.results.iter().map(|it| format!(" {:<10}", it.cell())).collect();
+            let cells = cells.concat();
             let H1Row { probe, class, demand, source, .. } = row;
             push(
                 &mut text,

@@ -83,14 +83,15 @@ impl Observation {
     }
 
     fn is_expected(&self, probe: &Probe, statuses: Statuses) -> bool {
-        let are_served =
-            |count: usize| self.requests == count && self.statuses.iter().take(count).all(is_ok);
+        let are_served = |count: usize| {
+            self.requests == count && self.statuses.iter().take(count).all(|it| is_ok(*it))
+        };
         let (is_last, count) = (self.took_last, self.statuses.len());
         let refusal = |wanted: &[u16]| {
             let status = self.statuses.last().copied().unwrap_or_default();
             match statuses {
                 Statuses::First => wanted.first() == Some(&status),
-                Statuses::Any => is_refusal(&status),
+                Statuses::Any => is_refusal(status),
             }
         };
         match probe.expected {
@@ -99,7 +100,7 @@ impl Observation {
                     && is_last
                     && self.is_ended
                     && count == wanted + 1
-                    && self.statuses.iter().all(is_ok)
+                    && self.statuses.iter().all(|it| is_ok(*it))
             }
             Expected::ServedThenClosed(wanted) => {
                 are_served(wanted) && !is_last && self.is_ended && count == wanted
@@ -109,7 +110,7 @@ impl Observation {
                     && statuses == Statuses::Any
                     && probe.class == Class::Compliance
                     && count == wanted + 2
-                    && self.statuses.get(wanted).is_some_and(is_refusal);
+                    && self.statuses.get(wanted).is_some_and(|it| is_refusal(*it));
                 let is_closed =
                     !is_last && self.is_ended && count == wanted + 1 && refusal(allowed);
                 are_served(wanted) && (is_kept || is_closed)
@@ -119,7 +120,7 @@ impl Observation {
                     && !is_last
                     && self.is_ended
                     // The client told its end, so what the table says of waiting does not count.
-                    && self.statuses.iter().all(is_refusal)
+                    && self.statuses.iter().all(|it| is_refusal(*it))
                     && count <= 1
             }
         }
@@ -127,18 +128,18 @@ impl Observation {
 
     /// Whether every request that the origin saw was answered to this client, and no other.
     fn is_consistent(&self) -> bool {
-        let served = self.statuses.iter().filter(|it| is_ok(it)).count();
-        let all = self.statuses.iter().all(|it| is_ok(it) || is_refusal(it));
+        let served = self.statuses.iter().filter(|it| is_ok(**it)).count();
+        let all = self.statuses.iter().all(|it| is_ok(*it) || is_refusal(*it));
         all && served == self.requests + usize::from(self.took_last)
     }
 }
 
 /// The origin's answer: 200, and 418 to CONNECT.
-fn is_ok(status: &u16) -> bool {
+fn is_ok(status: u16) -> bool {
     matches!(status, 200 | 418)
 }
 
 /// A refusal by the proxy itself; a status that tells of trouble behind it is none.
-fn is_refusal(status: &u16) -> bool {
+fn is_refusal(status: u16) -> bool {
     matches!(status, 400..=499 | 501 | 505) && !is_ok(status)
 }

@@ -4,6 +4,7 @@ use super::{
     BAD, BAD_OR_UNKNOWN, Class, Expected, Probe, UNKNOWN_OR_BAD, may, must, must_close, row,
 };
 
+#[expect(clippy::too_many_lines, reason = "a table, a row a probe")]
 pub(super) fn probes() -> Vec<Probe> {
     use Class::{Compliance, Smuggling};
     use Expected::{Refused, Served};

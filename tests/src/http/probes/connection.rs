@@ -2,6 +2,7 @@
 
 use super::{BAD, Class, EXPECTATION, Expected, Probe, may, must, row};
 
+#[expect(clippy::too_many_lines, reason = "a table, a row a probe")]
 pub(super) fn probes() -> Vec<Probe> {
     use Class::{Compliance, Smuggling};
     use Expected::{Refused, Served, ServedThenClosed};
