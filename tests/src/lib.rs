@@ -6,14 +6,17 @@
 //! [`wait::eventually`] waits for a state instead of sleeping. [`packet`] has the packet tables,
 //! which need no traffic.
 
+pub mod authority;
 pub mod bench;
 pub mod capture;
 pub mod client;
+pub mod curl;
 pub mod demo;
 pub mod http;
 pub mod http2;
 pub mod lab;
 pub mod lbd;
+pub mod origin;
 #[expect(
     clippy::expect_used,
     clippy::indexing_slicing,
