@@ -188,11 +188,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
     serve_requests(stream, shared, has_certificate)
 }
 
-fn serve_requests(
-    stream: impl Read + Write,
-    shared: &Shared,
-    has_certificate: bool,
-) -> Result<()> {
+fn serve_requests(stream: impl Read + Write, shared: &Shared, has_certificate: bool) -> Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(mut request) = read_request(&mut stream)? {
         request.has_certificate = has_certificate;
