@@ -28,4 +28,5 @@ pub mod packet;
 pub mod server;
 pub mod services;
 pub mod site;
+pub mod tls_client;
 pub mod wait;

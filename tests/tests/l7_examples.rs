@@ -385,7 +385,8 @@ fn the_gateway_from_the_workers_serves_what_its_file_says() {
     assert_eq!(hail.get("http://unknown.hail/", &[]).status, 404);
     let is_logged =
         || (!hail.example.logged(|it| it["host"] == "unknown.hail").is_empty()).then_some(());
-    eventually(LIMIT, "the access log", is_logged).unwrap();
+    let logged = eventually(LIMIT, "the access log", is_logged);
+    assert!(logged.is_ok(), "{}", hail.example.daemon.lines().join("\n"));
     assert!(hail.example.logged(|it| it["status"] == 200).is_empty(), "failures only");
     assert_rates(&hail);
 }

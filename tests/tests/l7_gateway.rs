@@ -7,9 +7,8 @@
 )]
 
 use std::{
-    io::{Read, Write},
-    net::{IpAddr, SocketAddr, TcpStream},
-    process::Stdio,
+    io::Write as _,
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
@@ -21,9 +20,9 @@ use lb_tests::{
     origin::{Origin, WEBSOCKET_ACCEPT, WEBSOCKET_KEY, read_websocket_frame, websocket_frame},
     services::{Mode, unprobed_configuration},
     site::Site,
+    tls_client::{TlsConnection, served_certificate},
     wait::eventually,
 };
-use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
 use serde_json::Value;
 
 /// The origins' port: another one than the forwarded servers'.
@@ -96,23 +95,9 @@ impl Gateway {
     }
 
     /// A TLS connection of the test's own.
-    fn connect(
-        &self,
-        family: Family,
-        name: &'static str,
-    ) -> StreamOwned<ClientConnection, TcpStream> {
+    fn connect(&self, family: Family, name: &str) -> TlsConnection {
         let to = SocketAddr::new(vip(family), 443);
-        let stream = self
-            .site
-            .lab
-            .client()
-            .enter(|| TcpStream::connect_timeout(&to, LIMIT))
-            .unwrap()
-            .unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let name = ServerName::try_from(name).unwrap();
-        let connection = ClientConnection::new(self.authority.client().unwrap(), name).unwrap();
-        StreamOwned::new(connection, stream)
+        TlsConnection::open(self.site.lab.client(), to, name, &self.authority).unwrap()
     }
 }
 
@@ -293,7 +278,11 @@ fn a_certificate_is_swapped_under_running_connections() {
     echo(&mut tunnel, "before");
 
     let chain = gateway.renew("shop", &["shop.example", "*.shop.example"]);
-    let is_served = || served_certificate(&gateway).contains(chain.trim()).then_some(());
+    let is_served = || {
+        let to = SocketAddr::new(vip(Family::V4), 443);
+        let said = served_certificate(gateway.site.lab.client(), to, "shop.example").unwrap();
+        said.contains(chain.trim()).then_some(())
+    };
     eventually(LIMIT, "the new certificate", is_served).unwrap();
     for stream in &mut kept {
         ask(stream, "/after");
@@ -304,58 +293,27 @@ fn a_certificate_is_swapped_under_running_connections() {
     assert_eq!(paths, ["/before", "/before", "/after", "/after", "/new"]);
 }
 
-/// What `openssl s_client` prints of the certificate that new connections are shown.
-fn served_certificate(gateway: &Gateway) -> String {
-    let mut command = gateway.site.lab.client().command("openssl").unwrap();
-    let to = format!("{}:443", vip(Family::V4));
-    command.args(["s_client", "-connect", &to, "-servername", "shop.example"]);
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn open_websocket(
-    gateway: &Gateway,
-    host: &'static str,
-) -> StreamOwned<ClientConnection, TcpStream> {
-    let mut stream = gateway.connect(Family::V4, host);
-    let request = format!(
-        "GET /chat HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {WEBSOCKET_KEY}\r\n\r\n"
+fn open_websocket(gateway: &Gateway, host: &str) -> TlsConnection {
+    let mut connection = gateway.connect(Family::V4, host);
+    let fields = format!(
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: {WEBSOCKET_KEY}\r\n"
     );
-    stream.write_all(request.as_bytes()).unwrap();
-    let head = read_head(&mut stream);
+    let head = connection.ask("/chat", &fields).unwrap();
     assert!(head.starts_with("http/1.1 101 "), "{head}");
     assert!(head.contains(&WEBSOCKET_ACCEPT.to_ascii_lowercase()), "{head}");
-    stream
+    connection
 }
 
-fn echo(stream: &mut (impl Read + Write), text: &str) {
-    stream.write_all(&websocket_frame(text, Some([1, 2, 3, 4]))).unwrap();
-    assert_eq!(read_websocket_frame(stream).unwrap(), text);
+fn echo(tunnel: &mut TlsConnection, text: &str) {
+    tunnel.stream().write_all(&websocket_frame(text, Some([1, 2, 3, 4]))).unwrap();
+    assert_eq!(read_websocket_frame(tunnel.stream()).unwrap(), text);
 }
 
 /// A request on a connection that stays.
-fn ask(stream: &mut (impl Read + Write), path: &str) {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let head = read_head(stream);
-    assert!(head.starts_with("http/1.1 200 "), "{head}");
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-    let mut body = vec![0; length.parse().unwrap()];
-    stream.read_exact(&mut body).unwrap();
-    let told: Value = serde_json::from_slice(&body).unwrap();
+fn ask(connection: &mut TlsConnection, path: &str) {
+    let told: Value = serde_json::from_str(&connection.get(path).unwrap()).unwrap();
     assert_eq!(told["path"], path);
-}
-
-/// A header section, in lower case.
-fn read_head(stream: &mut impl Read) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        head.extend(byte);
-    }
-    String::from_utf8(head).unwrap().to_ascii_lowercase()
 }
 
 #[test]
