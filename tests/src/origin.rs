@@ -239,9 +239,9 @@ fn read_line(stream: &mut impl BufRead) -> Result<String> {
 fn write_response(stream: &mut impl Write, request: &Request, response: &Response) -> Result<()> {
     let mut text = format!("HTTP/1.1 {} Answer\r\n", response.status);
     for (name, value) in &response.fields {
-        text += &format!("{name}: {value}\r\n");
+        text.extend([name, ": ", value.as_str(), "\r\n"]);
     }
-    text += &format!("Content-Length: {}\r\n\r\n", response.body.len());
+    text.extend([format!("Content-Length: {}\r\n\r\n", response.body.len())]);
     if request.method != "HEAD" {
         text += &response.body;
     }

@@ -110,10 +110,10 @@ fn with_listener(backends: &[Host]) -> String {
     for (host, backend) in HOSTS.iter().zip(backends) {
         let name = backend.name();
         let endpoint = SocketAddr::new(backend.address(Family::V4), ORIGIN_PORT);
-        routes += &format!(
+        routes.extend([format!(
             "  - {{ name: {name}, listeners: [web], hosts: [{host}], rules: [{{ backends: [{name}] }}] }}\n"
-        );
-        upstreams += &format!("  - {{ name: {name}, endpoints: [\"{endpoint}\"] }}\n");
+        )]);
+        upstreams.extend([format!("  - {{ name: {name}, endpoints: [\"{endpoint}\"] }}\n")]);
     }
     format!(
         "{}certificates:
