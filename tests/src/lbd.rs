@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -35,7 +35,13 @@ pub struct Daemon {
     directory: TempDir,
     process: Option<Process>,
     decaps: Vec<Process>,
+    /// What lbd sees as `/etc/hosts`, if not the machine's.
+    hosts: Option<PathBuf>,
 }
+
+/// Runs what follows with another `/etc/hosts`. In a mount namespace of its own, so that nobody
+/// else sees it; bpffs is one and the same in all of them.
+const WITH_HOSTS: &str = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
 
 impl Daemon {
     /// Writes the configuration, starts the decapsulating programs, then lbd; returns when all
@@ -55,6 +61,7 @@ impl Daemon {
             directory: TempDir::new().context("make a folder for the configuration")?,
             process: None,
             decaps: Vec::new(),
+            hosts: None,
         };
         daemon.write(configuration)?;
         for backend in lab.backends() {
@@ -71,7 +78,7 @@ impl Daemon {
 
     /// Starts lbd and waits until `lbctl status` ends with this status.
     pub fn run_until(&mut self, status: i32) -> Result<()> {
-        let mut command = self.router.command(binary("lbd")?)?;
+        let mut command = self.lbd()?;
         command.args(["run", "--instance", &self.instance, "--config"]).arg(self.file());
         let mut process = self.router.spawn(&mut command)?;
         let is_up = eventually(START_LIMIT, "lbd in good order", || {
@@ -122,6 +129,22 @@ impl Daemon {
         let draft = self.directory.path().join("draft");
         fs::write(&draft, configuration).context("write a configuration")?;
         fs::rename(&draft, self.file()).context("replace the configuration")
+    }
+
+    /// Writes a file beside the configuration, in one step; `name` may have one folder.
+    pub fn write_beside(&self, name: &str, text: &str) -> Result<()> {
+        let file = self.directory.path().join(name);
+        fs::create_dir_all(file.parent().context("a name of a file")?)?;
+        let draft = file.with_extension("draft");
+        fs::write(&draft, text).with_context(|| format!("write {name}"))?;
+        fs::rename(&draft, &file).with_context(|| format!("replace {name}"))
+    }
+
+    /// Gives lbd, from its next start on, an `/etc/hosts` of its own: lines `ADDRESS NAME`.
+    pub fn set_hosts(&mut self, lines: &str) -> Result<()> {
+        self.write_beside("names/hosts", lines)?;
+        self.hosts = Some(self.directory.path().join("names/hosts"));
+        Ok(())
     }
 
     /// The lines that lbd has printed since it was started last.
@@ -186,6 +209,14 @@ impl Daemon {
             detach(backend, &self.decap_instance(backend))?;
         }
         detach(&self.router, &self.instance)
+    }
+
+    fn lbd(&self) -> Result<Command> {
+        let lbd = binary("lbd")?;
+        let Some(hosts) = &self.hosts else { return self.router.command(lbd) };
+        let mut command = self.router.command("unshare")?;
+        command.args(["--mount", "sh", "-c", WITH_HOSTS]).arg(hosts).arg(lbd);
+        Ok(command)
     }
 
     fn is_answering_with(&self, status: i32) -> bool {

@@ -6,9 +6,11 @@
 //! [`wait::eventually`] waits for a state instead of sleeping. [`packet`] has the packet tables,
 //! which need no traffic.
 
+pub mod authority;
 pub mod bench;
 pub mod capture;
 pub mod client;
+pub mod curl;
 pub mod demo;
 pub mod desync;
 pub mod http;
@@ -16,6 +18,7 @@ pub mod http2;
 pub mod lab;
 pub mod lbd;
 pub mod ours;
+pub mod origin;
 #[expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -29,4 +32,5 @@ pub mod server;
 pub mod services;
 pub mod site;
 pub mod strict;
+pub mod tls_client;
 pub mod wait;

@@ -1,7 +1,9 @@
-//! The demo: every forwarding mode under real traffic, then a backend and lbd killed under load.
+//! The demo: every forwarding mode under real traffic, a backend and lbd killed under load, then
+//! the proxy.
 
 mod balance;
 mod chaos;
+mod proxy;
 mod report;
 
 use std::time::Instant;
@@ -43,6 +45,7 @@ pub fn run(count: u64) -> Result<Outcome> {
     balance::run(&lab, count, &mut report)?;
     chaos::kill_backend(&lab, &mut servers, serve, &mut report)?;
     chaos::kill_daemon(&lab, &mut daemon, &mut report)?;
+    proxy::run(&lab, &daemon, &mut report)?;
 
     if report.unexpected_count() > 0 {
         println!("\ncounters of lbd:\n{}", daemon.stats()?);

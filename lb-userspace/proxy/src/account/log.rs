@@ -24,9 +24,9 @@ use std::{
 /// Bytes that a worker collects before it passes them on.
 const BATCH_BYTES: usize = 32 * 1_024;
 
-/// How long lines wait in a worker at most, if requests go on: a batch is passed on by the first
-/// request after it.
-const BATCH_AGE: Duration = Duration::from_millis(200);
+/// How long lines wait in a worker: then a batch is passed on by the next line, or by whoever
+/// looks after [`AccessLogger::holds_lines`].
+pub const BATCH_AGE: Duration = Duration::from_millis(200);
 
 /// Batches that wait for the disk. Beyond it they are dropped, and the lines counted.
 const BATCHES_MAX: usize = 256;
@@ -156,6 +156,11 @@ impl AccessLogger {
     /// Whether lines go to this writer.
     pub fn writes_to(&self, writer: Option<&Arc<LogWriter>>) -> bool {
         writer.is_some_and(|it| Arc::ptr_eq(it, &self.writer))
+    }
+
+    /// Whether lines wait to be passed on.
+    pub fn holds_lines(&self) -> bool {
+        self.state.borrow().line_count > 0
     }
 
     /// Passes on what was collected; called now and then, and at the end.

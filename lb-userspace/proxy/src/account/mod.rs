@@ -9,7 +9,7 @@ mod stats;
 mod timestamp;
 
 pub use histogram::{BUCKETS_S, Histogram, HistogramSum};
-pub use log::{AccessLogger, LogWriter};
+pub use log::{AccessLogger, BATCH_AGE, LogWriter};
 pub use record::Record;
 pub use shard::{Counter, Shards};
 pub use stats::{ListenerStats, ListenerSum, RuleStats, RuleSum};

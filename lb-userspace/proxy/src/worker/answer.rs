@@ -44,6 +44,7 @@ impl Service for Rc<Worker> {
         let snapshot = self.common.snapshot.load();
         if let Some(log) = &snapshot.access_log {
             self.with_logger(|logger| logger.log(log, connection, &record, sent));
+            self.flush_log_soon();
         }
     }
 

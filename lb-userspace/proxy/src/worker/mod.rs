@@ -9,7 +9,7 @@ pub use ask::Upstreams;
 
 use crate::{
     accept::ConnectionLimit,
-    account::{AccessLogger, LogWriter},
+    account::{AccessLogger, BATCH_AGE, LogWriter},
     drain::{Drain, DrainStart, drain},
     send::Sender,
     snapshot::Snapshot,
@@ -39,6 +39,8 @@ pub struct Worker {
     common: Arc<Common>,
     sender: Rc<Sender>,
     logger: RefCell<Option<AccessLogger>>,
+    /// Whether a task is about to pass on the lines of the access log.
+    is_flush_due: Cell<bool>,
     drain: Drain,
     drain_start: DrainStart,
     /// Connections that a stop waits for.
@@ -61,6 +63,7 @@ impl Worker {
             common,
             sender,
             logger: RefCell::default(),
+            is_flush_due: Cell::default(),
             drain,
             drain_start,
             open: Cell::new(0),
@@ -83,6 +86,20 @@ impl Worker {
         if let Some(logger) = &*logger {
             log(logger);
         }
+    }
+
+    /// Passes on the lines that wait, soon: the next request may be long in coming.
+    fn flush_log_soon(self: &Rc<Self>) {
+        let holds_lines = self.logger.borrow().as_ref().is_some_and(AccessLogger::holds_lines);
+        if !holds_lines || self.is_flush_due.replace(true) {
+            return;
+        }
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(BATCH_AGE).await;
+            worker.is_flush_due.set(false);
+            worker.with_logger(AccessLogger::flush);
+        });
     }
 
     fn open(self: &Rc<Self>) -> Open {
