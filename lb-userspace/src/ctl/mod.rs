@@ -10,6 +10,8 @@ mod get;
 mod lbctl;
 mod lbd;
 mod output;
+mod proxy;
+mod proxy_rows;
 mod rows;
 mod run;
 mod schema;

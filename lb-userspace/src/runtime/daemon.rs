@@ -104,6 +104,8 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
             image: Arc::new(parts.driver.running().clone()),
             observed: Arc::default(),
             generation: GenerationResource::new(&parts.instance, 0),
+            problems: Vec::new(),
+            drained_endpoints: BTreeSet::new(),
         };
         let mut daemon = Self {
             parts,
@@ -351,7 +353,13 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         let told = |Problem { object, why }: &Problem| format!("{object}: {why}");
         generation.degraded.extend(self.problems.iter().map(told));
         let observed = Arc::new(driver.observed().clone());
-        self.status.store(Arc::new(Status { image, observed, generation }));
+        self.status.store(Arc::new(Status {
+            image,
+            observed,
+            generation,
+            problems: self.problems.clone(),
+            drained_endpoints: BTreeSet::new(),
+        }));
     }
 }
 

@@ -130,6 +130,7 @@ impl Begun<'_> {
         let checkers = Checkers::new(seed, forward_health(events.clone(), Event::Health));
         let endpoints = forward_health(events.clone(), Event::EndpointHealth);
         let board = checkers.board();
+        let common = proxy.common();
         let (name, path) = (instance.name().to_owned(), file.display().to_string());
         let mut daemon = Daemon::new(Parts {
             driver,
@@ -147,7 +148,13 @@ impl Begun<'_> {
         };
         daemon.start(desired, reach)?;
         let commands = forward_commands(events.clone());
-        let api = Api { status: Arc::clone(&status), inspect: inspect()?, board, commands };
+        let api = Api {
+            status: Arc::clone(&status),
+            inspect: inspect()?,
+            proxy: common,
+            board,
+            commands,
+        };
         // Only now: who finds the socket gets answers.
         let listener = bind(&instance.socket())?;
         tokio::spawn(async move { axum::serve(listener, router(api)).await });

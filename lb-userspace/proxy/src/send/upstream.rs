@@ -21,7 +21,7 @@ use lb_model::{Balance, EndpointAddress, HashKey};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::{AtomicU32, Ordering::Relaxed}},
 };
 
 /// An upstream, shared by all workers.
@@ -172,6 +172,24 @@ impl Upstream {
             return Err(Reason::NoEndpoint);
         };
         Lease::begin(endpoint)
+    }
+
+    /// The endpoint that [`Upstream::pick`] would choose now, without counting anything. Where
+    /// chance has a part in the choice, this is another draw.
+    pub fn preview(&self, key: &PickKey) -> Option<(Arc<str>, SocketAddr)> {
+        let present = self.present.load();
+        let Present { takers, balancer, .. } = &**present;
+        let turn = AtomicU32::new(self.shared.turn.load(Relaxed));
+        let mut wanted = Wanted::sound(&[]);
+        let sound = balancer.choose(takers, &wanted, key.hash, &turn);
+        wanted.ejected_too = true;
+        let chosen = sound.or_else(|| balancer.choose(takers, &wanted, key.hash, &turn))?;
+        Some((Arc::clone(&chosen.name), chosen.address))
+    }
+
+    /// How it balances.
+    pub fn balance(&self) -> &Balance {
+        &self.balance
     }
 
     /// What was counted, and how its endpoints are.

@@ -50,10 +50,11 @@ fn serve() -> (TempDir, Client) {
     let directory = tempfile::tempdir().unwrap();
     let parts = parts(directory.path());
     let board = parts.checkers.board();
+    let proxy = parts.proxy.common();
     let mut daemon = Daemon::new(parts);
     daemon.start(desired(), BTreeMap::new()).unwrap();
     let (commands, mut asked) = mpsc::channel(1);
-    let api = Api { status: daemon.status(), inspect: Arc::new(Idle), board, commands };
+    let api = Api { status: daemon.status(), inspect: Arc::new(Idle), proxy, board, commands };
     let (events, received) = mpsc::channel(1);
     tokio::spawn(daemon.run(received));
     tokio::spawn(async move {
