@@ -9,6 +9,7 @@ mod generation;
 mod get;
 mod lbctl;
 mod lbd;
+mod metrics;
 mod output;
 mod proxy;
 mod proxy_rows;
@@ -18,6 +19,7 @@ mod schema;
 mod source;
 mod table;
 mod trace;
+mod why;
 
 pub use lbctl::main as lbctl;
 pub use lbd::main as lbd;

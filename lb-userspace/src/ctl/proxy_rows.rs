@@ -12,7 +12,14 @@ use crate::{
 impl Row for ListenerResource {
     fn headings(wide: bool) -> Vec<&'static str> {
         let mut headings = vec![
-            "LISTENER", "PROTOCOL", "HOST", "ADDRESSES", "ROUTES", "OPEN", "CONNECTIONS", "REFUSED",
+            "LISTENER",
+            "PROTOCOL",
+            "HOST",
+            "ADDRESSES",
+            "ROUTES",
+            "OPEN",
+            "CONNECTIONS",
+            "REFUSED",
             "STATE",
         ];
         if wide {
@@ -116,8 +123,15 @@ impl<'a> UpstreamRow<'a> {
 impl Row for UpstreamRow<'_> {
     fn headings(wide: bool) -> Vec<&'static str> {
         let mut headings = vec![
-            "UPSTREAM", "ENDPOINT", "ADDRESS", "STATE", "WEIGHT", "REQUESTS", "FAILURES",
-            "UNDER-WAY", "LATENCY",
+            "UPSTREAM",
+            "ENDPOINT",
+            "ADDRESS",
+            "STATE",
+            "WEIGHT",
+            "REQUESTS",
+            "FAILURES",
+            "UNDER-WAY",
+            "LATENCY",
         ];
         if wide {
             headings.extend(["BALANCE", "CONNECTIONS", "RETRIES", "EJECTIONS", "REASON"]);

@@ -79,7 +79,7 @@ fn resource(snapshot: &Snapshot, problems: &[Problem], listener: &Listener) -> L
 }
 
 /// What a listener speaks, as the configuration calls it.
-pub(super) fn protocol_name(protocol: ListenerProtocol) -> &'static str {
+pub(in crate::admin) fn protocol_name(protocol: ListenerProtocol) -> &'static str {
     match protocol {
         ListenerProtocol::Http => "http",
         ListenerProtocol::Https => "https",

@@ -16,6 +16,7 @@ mod stat;
 mod trace;
 mod upstream;
 mod vip;
+mod why;
 
 pub use backend::{BackendHealth, BackendNextHop, BackendResource, address, backends};
 pub use certificate::{CertificateResource, certificates};
@@ -30,3 +31,8 @@ pub use stat::{StatKind, StatResource, stats};
 pub use trace::{TraceRequest, TraceResource};
 pub use upstream::{EndpointResource, UpstreamResource, upstreams};
 pub use vip::{VipResource, vips};
+pub use why::{WhyBackend, WhyListener, WhyRequest, WhyResource, WhyRule, WhyTls};
+
+pub(super) use listener::protocol_name;
+pub(super) use route::describe;
+pub(super) use upstream::{balance_name, endpoint};

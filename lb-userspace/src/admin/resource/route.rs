@@ -2,7 +2,9 @@
 
 use super::Kind;
 use crate::{
-    model::{FieldMatch, HostPattern, PathMatch, RequestMatch, Route, Rule, StreamRoute, ValueMatch},
+    model::{
+        FieldMatch, HostPattern, PathMatch, RequestMatch, Route, Rule, StreamRoute, ValueMatch,
+    },
     proxy::snapshot::{Problem, Snapshot, rule_name},
 };
 use serde::{Deserialize, Serialize};
@@ -104,10 +106,10 @@ fn http_rule(
 }
 
 fn stream(problems: &[Problem], name: &str, route: &StreamRoute) -> RouteResource {
-    let backends = route.backends.iter().map(|it| RouteBackendResource {
-        upstream: it.upstream.clone(),
-        weight: it.weight,
-    });
+    let backends = route
+        .backends
+        .iter()
+        .map(|it| RouteBackendResource { upstream: it.upstream.clone(), weight: it.weight });
     RouteResource {
         rule: name.to_owned(),
         listeners: route.listeners.iter().cloned().collect(),
@@ -150,7 +152,7 @@ fn about(problems: &[Problem], names: &[&str]) -> Vec<String> {
 }
 
 /// A match in words: `GET prefix /a header x-a=b query c~d`.
-pub(super) fn describe(wanted: &RequestMatch) -> String {
+pub(in crate::admin) fn describe(wanted: &RequestMatch) -> String {
     let mut words: Vec<String> = wanted.method.iter().cloned().collect();
     words.push(describe_path(&wanted.path));
     words.extend(wanted.headers.iter().map(|it| format!("header {}", describe_field(it))));
@@ -159,7 +161,7 @@ pub(super) fn describe(wanted: &RequestMatch) -> String {
 }
 
 /// A path in words: `exact /a`.
-pub(super) fn describe_path(path: &PathMatch) -> String {
+fn describe_path(path: &PathMatch) -> String {
     match path {
         PathMatch::Exact(path) => format!("exact {path}"),
         PathMatch::Prefix(path) => format!("prefix {path}"),

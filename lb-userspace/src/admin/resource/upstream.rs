@@ -18,7 +18,7 @@ use std::{collections::BTreeSet, sync::Arc};
 pub struct UpstreamResource {
     /// Name.
     pub upstream: String,
-    /// Who gets the next request: `peak-ewma`, `round-robin`, `least-request`, `maglev (source)`.
+    /// Who gets the next request: `peak_ewma`, `round_robin`, `least_request`, `maglev (source)`.
     pub balance: String,
     /// Requests under way.
     pub under_way: u32,
@@ -109,7 +109,7 @@ fn resource(
     }
 }
 
-pub(super) fn endpoint(
+pub(in crate::admin) fn endpoint(
     now: &EndpointStatistics,
     upstream: &str,
     drained: &BTreeSet<Key>,
@@ -156,11 +156,11 @@ fn state(
 }
 
 /// How an upstream balances, in words.
-pub(super) fn balance_name(balance: &Balance) -> String {
+pub(in crate::admin) fn balance_name(balance: &Balance) -> String {
     match balance {
-        Balance::PeakEwma => "peak-ewma".to_owned(),
-        Balance::RoundRobin => "round-robin".to_owned(),
-        Balance::LeastRequest => "least-request".to_owned(),
+        Balance::PeakEwma => "peak_ewma".to_owned(),
+        Balance::RoundRobin => "round_robin".to_owned(),
+        Balance::LeastRequest => "least_request".to_owned(),
         Balance::Maglev(HashKey::Source) => "maglev (source)".to_owned(),
         Balance::Maglev(HashKey::Header(name)) => format!("maglev (header {name})"),
         Balance::Maglev(HashKey::Cookie(name)) => format!("maglev (cookie {name})"),
