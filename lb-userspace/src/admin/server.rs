@@ -190,7 +190,11 @@ async fn set_drain(
         .vips
         .values()
         .any(|vip| vip.service == key.0 && vip.backends.contains_key(&key.1));
-    if !is_known {
+    let is_endpoint = {
+        let upstreams = &api.proxy.snapshot.load().upstreams;
+        upstreams.get(key.0.as_str()).is_some_and(|it| it.has_endpoint(&key.1))
+    };
+    if !is_known && !is_endpoint {
         let (service, backend) = key;
         let message = format!("there is no backend `{service}/{backend}`");
         return Err(Failure(StatusCode::NOT_FOUND, message));

@@ -123,9 +123,12 @@ impl Begun<'_> {
         routes: Option<Routes>,
         begin: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        let Self { instance, file, desired, referred, mut signals, events, received, proxy } = self;
+        let Self { instance, file, desired, referred, mut signals, events, received, mut proxy } =
+            self;
         let drains = Drains::new(instance.drains());
-        let driver = Driver::adopt(engine, drains.load()?)?;
+        let drained = drains.load()?;
+        let driver = Driver::adopt(engine, drained.backends)?;
+        proxy.drain_first(drained.endpoints);
         let seed = desired.settings.seed;
         let checkers = Checkers::new(seed, forward_health(events.clone(), Event::Health));
         let endpoints = forward_health(events.clone(), Event::EndpointHealth);

@@ -2,8 +2,8 @@ use crate::{
     admin::{
         Client,
         resource::{
-            CertificateResource, List, ListenerResource, RouteResource, UpstreamResource,
-            WhyRequest, WhyResource,
+            CertificateResource, GenerationResource, List, ListenerResource, RouteResource,
+            UpstreamResource, WhyRequest, WhyResource,
         },
         server::tests::serve,
     },
@@ -113,4 +113,23 @@ async fn follows_a_request() {
     request.url = "shop".to_owned();
     let error = client.post::<_, WhyResource>("/v1/why", &request).await.unwrap_err();
     assert!(error.to_string().contains("http://"), "{error}");
+}
+
+#[tokio::test]
+async fn drains_an_endpoint_and_takes_it_back() {
+    let (_folder, directory, client) = start();
+    let path = "/v1/drains/api/10.2.0.11:8080";
+    let state = async || {
+        let list: List<UpstreamResource> = client.get("/v1/upstreams").await.unwrap();
+        let endpoint = list.items[0].endpoints[0].clone();
+        (endpoint.state, endpoint.state_reason)
+    };
+    let _: GenerationResource = client.set(path, true).await.unwrap();
+    assert_eq!(state().await, ("draining".to_owned(), Some("drained by operator".to_owned())));
+    let stored = fs::read_to_string(directory.path().join("drains.json")).unwrap();
+    assert!(stored.contains("10.2.0.11:8080"), "{stored}");
+    let _: GenerationResource = client.set(path, false).await.unwrap();
+    assert_eq!(state().await, ("healthy".to_owned(), None));
+    let error = client.set::<GenerationResource>("/v1/drains/api/none", true).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no backend `api/none`");
 }
