@@ -130,7 +130,7 @@ pub(in crate::admin) fn endpoint(
         connections_reused: now.connections_reused_count,
         retries: now.retries_count,
         ejections: now.ejections_count,
-        latency_ms: (!now.latency_sum.is_zero()).then(|| now.latency.as_secs_f64() * 1e3),
+        latency_ms: (!now.latency_sum.is_zero()).then_some(now.latency.as_secs_f64() * 1e3),
     }
 }
 

@@ -51,7 +51,7 @@ impl Asked {
             let name = name.to_ascii_lowercase();
             request.fields.append(name.as_str(), value.as_bytes());
         }
-        let port = place.port_u16().unwrap_or(scheme.port());
+        let port = place.port_u16().unwrap_or_else(|| scheme.port());
         let address = place.host().trim_matches(['[', ']']).parse::<IpAddr>().ok();
         Ok(Self {
             host: String::from_utf8_lossy(request.host()).into_owned(),
