@@ -60,7 +60,7 @@ fn help_lists_every_verb_and_exits_0() {
     let directory = tempfile::tempdir().unwrap();
     let help = lbctl(directory.path(), &["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for verb in ["get", "status", "trace", "drain", "undrain"] {
+    for verb in ["get", "status", "trace", "why", "metrics", "drain", "undrain"] {
         assert!(out(&help).contains(&format!("\n  {verb} ")), "{verb}: {}", out(&help));
     }
 }
@@ -74,6 +74,8 @@ fn wrong_usage_exits_2() {
         &["drain", "web"][..],
         &["trace", "tcp", "2001:db8::1:80", "192.0.2.10:80"],
         &["trace", "sctp", "192.0.2.1:1", "192.0.2.10:80"],
+        &["why"],
+        &["why", "http://shop.example/", "-H", "no-colon"],
         &["get", "everything"],
         &["get", "vips", "-o", "xml"],
     ] {
@@ -124,6 +126,11 @@ fn a_missing_daemon_is_named() {
     for verb in ["drain", "undrain"] {
         let output = lbctl(directory.path(), &[verb, "web/a"]);
         assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).contains("lbd is not running"), "{}", err(&output));
+    }
+    for arguments in [&["get", "routes"][..], &["why", "http://shop.example/"], &["metrics"]] {
+        let output = lbctl(directory.path(), arguments);
+        assert_eq!((output.status.code(), out(&output)), (Some(1), ""));
         assert!(err(&output).contains("lbd is not running"), "{}", err(&output));
     }
     let output = lbctl(directory.path(), &["get", "vips"]);

@@ -39,6 +39,29 @@ pub struct Filters {
     pub answer: Option<Answer>,
 }
 
+impl Filters {
+    /// Names of those that do something, as the configuration calls them, in order.
+    pub fn names(&self) -> Vec<&'static str> {
+        let edits = |it: &HeaderEdit| *it != HeaderEdit::default();
+        let all = [
+            ("access", self.access.is_some()),
+            ("rate_limits", !self.rate_limits.is_empty()),
+            ("cors", self.cors.is_some()),
+            ("basic_auth", self.basic_auth.is_some()),
+            ("auth", self.auth.is_some()),
+            ("body_bytes_max", self.body_bytes_max.is_some()),
+            ("request_headers", edits(&self.request_headers)),
+            ("rewrite", self.rewrite != Rewrite::default()),
+            ("mirrors", !self.mirrors.is_empty()),
+            ("compression", self.compression.is_some()),
+            ("error_pages", !self.error_pages.is_empty()),
+            ("response_headers", edits(&self.response_headers)),
+            ("answer", self.answer.is_some()),
+        ];
+        all.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect()
+    }
+}
+
 /// Who may ask, by client address. A denied address is refused; if `allow` is not empty, so is
 /// one that it does not hold. The longer prefix wins; in a tie `deny`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

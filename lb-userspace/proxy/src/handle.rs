@@ -3,7 +3,7 @@
 use crate::{
     accept::{Bound, SocketError, Transport, Workers},
     account::LogWriter,
-    send::{Names, SystemResolver},
+    send::{Names, SystemResolver, Upstream},
     snapshot::{Context, Problem, Snapshot},
     worker::{Common, Worker},
 };
@@ -26,6 +26,8 @@ pub struct Proxy {
     log: Option<AccessLog>,
     steered: Option<Steered>,
     drain_timeout: Duration,
+    /// Endpoints by upstream that are drained as soon as they are there.
+    drained: BTreeSet<(String, String)>,
 }
 
 /// Sockets that steered connections and datagrams are given to: any of each group will do.
@@ -62,6 +64,7 @@ impl Proxy {
             log: None,
             steered: None,
             drain_timeout: settings.drain_timeout,
+            drained: BTreeSet::new(),
         })
     }
 
@@ -75,6 +78,11 @@ impl Proxy {
         self.common.limit.set_max(wanted.settings.connections_max);
         self.drain_timeout = wanted.settings.drain_timeout;
         self.take_log(wanted.settings.access_log.as_ref(), &mut snapshot.problems);
+        for (upstream, endpoint) in std::mem::take(&mut self.drained) {
+            if let Some(upstream) = snapshot.upstreams.get(&*upstream) {
+                upstream.set_drain(&endpoint, true);
+            }
+        }
         for upstream in snapshot.upstreams.values() {
             self.names.follow(upstream);
         }
@@ -112,6 +120,27 @@ impl Proxy {
         };
         self.steered = Some(steered.clone());
         Ok(steered)
+    }
+
+    /// Has the next configuration begin with these endpoints drained, by upstream.
+    pub fn drain_first(&mut self, endpoints: BTreeSet<(String, String)>) {
+        self.drained = endpoints;
+    }
+
+    /// Drains an endpoint, or takes it back; false if there is none.
+    pub fn set_drain(&self, upstream: &str, endpoint: &str, drain: bool) -> bool {
+        let snapshot = self.common.snapshot.load();
+        snapshot.upstreams.get(upstream).is_some_and(|it| it.set_drain(endpoint, drain))
+    }
+
+    /// Endpoints by upstream that an operator drained.
+    pub fn drained(&self) -> BTreeSet<(String, String)> {
+        let snapshot = self.common.snapshot.load();
+        let of = |(name, upstream): (&Arc<str>, &Arc<Upstream>)| {
+            let name = name.to_string();
+            upstream.drained().into_iter().map(move |endpoint| (name.clone(), endpoint))
+        };
+        snapshot.upstreams.iter().flat_map(of).collect()
     }
 
     /// Takes the verdict of active checks about an endpoint.

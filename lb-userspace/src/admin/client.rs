@@ -49,7 +49,13 @@ impl Client {
 
     /// `GET path`.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.exchange(Method::GET, path, Bytes::new()).await
+        decode(&self.exchange(Method::GET, path, Bytes::new()).await?)
+    }
+
+    /// `GET path` of what is no JSON.
+    pub async fn text(&self, path: &str) -> Result<String, ClientError> {
+        let bytes = self.exchange(Method::GET, path, Bytes::new()).await?;
+        String::from_utf8(bytes.into()).map_err(broken)
     }
 
     /// `POST path` with a JSON body.
@@ -59,21 +65,21 @@ impl Client {
         body: &B,
     ) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(broken)?;
-        self.exchange(Method::POST, path, body.into()).await
+        decode(&self.exchange(Method::POST, path, body.into()).await?)
     }
 
     /// `PUT path`, or `DELETE path`.
     pub async fn set<T: DeserializeOwned>(&self, path: &str, on: bool) -> Result<T, ClientError> {
         let method = if on { Method::PUT } else { Method::DELETE };
-        self.exchange(method, path, Bytes::new()).await
+        decode(&self.exchange(method, path, Bytes::new()).await?)
     }
 
-    async fn exchange<T: DeserializeOwned>(
+    async fn exchange(
         &self,
         method: Method,
         path: &str,
         body: Bytes,
-    ) -> Result<T, ClientError> {
+    ) -> Result<Bytes, ClientError> {
         let stream = self.connect().await?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
@@ -92,7 +98,7 @@ impl Client {
         drop(sender);
         connection.abort();
         if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(broken);
+            return Ok(bytes);
         }
         Err(ClientError::Refused(message(&bytes).unwrap_or_else(|| status.to_string())))
     }
@@ -105,6 +111,10 @@ impl Client {
             _ => ClientError::Socket { path: self.socket.clone(), source },
         })
     }
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(bytes).map_err(broken)
 }
 
 /// The message of an error answer.

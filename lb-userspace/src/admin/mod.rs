@@ -4,10 +4,12 @@ mod client;
 mod inspect;
 mod interfaces;
 mod maps;
+mod metrics;
 pub mod resource;
 mod server;
 mod socket;
 mod view;
+mod why;
 
 pub use client::{Client, ClientError};
 pub use inspect::{Inspect, NoMaps};
@@ -16,3 +18,4 @@ pub use resource::address;
 pub use server::{Api, Command, Status, router};
 pub use socket::bind;
 pub use view::View;
+pub use why::why;

@@ -12,6 +12,7 @@ use crate::{
     dataplane::Neighbours,
     health::{HealthBoard, Key},
     model::Desired,
+    proxy::{snapshot::Problem, worker::Common},
     reconcile::{CompileError, Image, Observed, compile},
     runtime::backend_addresses,
 };
@@ -24,8 +25,10 @@ use axum::{
     routing::{get, post, put},
 };
 use serde_json::json;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
+
+mod proxy;
 
 /// Bytes of a request, at most: a whole desired state to compare (`lbd diff`).
 const REQUEST_BYTES_MAX: usize = 64 << 20;
@@ -39,6 +42,10 @@ pub struct Status {
     pub observed: Arc<Observed>,
     /// Generations, configuration, interfaces.
     pub generation: GenerationResource,
+    /// What of the proxy does not work, while the rest does.
+    pub problems: Vec<Problem>,
+    /// Upstreams and endpoints that an operator drained.
+    pub drained_endpoints: BTreeSet<Key>,
 }
 
 /// Something that an operator asks the driver to do.
@@ -62,6 +69,8 @@ pub struct Api {
     pub status: Arc<ArcSwap<Status>>,
     /// The maps.
     pub inspect: Arc<dyn Inspect>,
+    /// The proxy.
+    pub proxy: Arc<Common>,
     /// Health records.
     pub board: HealthBoard,
     /// Way to the driver.
@@ -78,6 +87,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/programs", get(get_programs))
         .route("/v1/generation", get(get_generation))
         .route("/v1/trace", post(post_trace))
+        .merge(proxy::router())
         .route("/v1/diff", post(post_diff))
         .route("/v1/drains/{service}/{backend}", put(put_drain).delete(delete_drain))
         .fallback(async || Failure(StatusCode::NOT_FOUND, "no such resource".to_owned()))
@@ -180,7 +190,11 @@ async fn set_drain(
         .vips
         .values()
         .any(|vip| vip.service == key.0 && vip.backends.contains_key(&key.1));
-    if !is_known {
+    let is_endpoint = {
+        let upstreams = &api.proxy.snapshot.load().upstreams;
+        upstreams.get(key.0.as_str()).is_some_and(|it| it.has_endpoint(&key.1))
+    };
+    if !is_known && !is_endpoint {
         let (service, backend) = key;
         let message = format!("there is no backend `{service}/{backend}`");
         return Err(Failure(StatusCode::NOT_FOUND, message));

@@ -72,7 +72,7 @@ fn offline(instance: &Instance, desired: &Desired) -> Result<List<ChangeResource
     let addresses: BTreeSet<_> = backend_addresses(desired);
     let observed = Observed {
         down: down_in(&running),
-        drained: Drains::new(instance.drains()).load()?,
+        drained: Drains::new(instance.drains()).load()?.backends,
         reach: Neighbours::open()?.reach(&addresses)?,
         now_ms: wall_ms(),
         ..Observed::default()

@@ -3,7 +3,7 @@
 use super::{
     generation,
     output::{Exit, Output},
-    source,
+    proxy, source,
 };
 use crate::{
     admin::resource::{FlowFilter, List, backends, stats, vips},
@@ -27,6 +27,16 @@ Examples:
   lbctl get flows --backend web/a
   lbctl get flows --vip 192.0.2.10:80/tcp --limit 10 -o wide")]
     Flows(FlowArguments),
+    /// Listeners of the proxy; exits 3 if one does not work.
+    Listeners,
+    /// Rules of the proxy's routes: what they match, who answers, what became of requests; exits 3
+    /// if one does not work.
+    Routes,
+    /// Endpoints of the proxy's upstreams: state, requests, latency; exits 3 if an upstream has
+    /// none that takes new requests.
+    Upstreams,
+    /// Certificates of the proxy; exits 3 if one cannot be used.
+    Certificates,
     /// Counters: forwarded, answered, passed and dropped packets by reason, flow events.
     Stats,
     /// Loaded programs and the interfaces they run on.
@@ -76,6 +86,10 @@ pub(super) fn run(instance: &Instance, output: Output, what: &What) -> Result<Ex
             async |client| client.get("/v1/programs").await,
             |maps| Ok(List::new(maps.programs()?)),
         )?)?,
+        What::Listeners => return proxy::listeners(instance, output),
+        What::Routes => return proxy::routes(instance, output),
+        What::Upstreams => return proxy::upstreams(instance, output),
+        What::Certificates => return proxy::certificates(instance, output),
         What::Flows(arguments) => flows(instance, output, arguments)?,
         What::Generation => return generation::run(instance, output),
     }

@@ -3,8 +3,9 @@
 use super::{
     drain, generation, get,
     lbd::{InstanceArguments, exit},
+    metrics,
     output::{Exit, Output},
-    trace,
+    trace, why,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -26,6 +27,8 @@ Examples:
   lbctl get vips
   lbctl get backends -o wide
   lbctl trace tcp 198.51.100.7:40000 192.0.2.10:80
+  lbctl get routes
+  lbctl why https://shop.example/api
   lbctl drain web/a")]
 struct Cli {
     #[command(flatten)]
@@ -47,6 +50,10 @@ enum Verb {
     Status,
     /// Show what the loaded program does with a packet, decision by decision.
     Trace(trace::Arguments),
+    /// Show what would become of a request, decision by decision.
+    Why(why::Arguments),
+    /// Print every counter in Prometheus' text format.
+    Metrics,
     /// Give a backend no new flows; those it has stay until they end.
     Drain(drain::Arguments),
     /// Give a drained backend new flows again.
@@ -64,6 +71,8 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Get { what } => get::run(&instance, cli.output, what),
         Verb::Status => generation::run(&instance, cli.output),
         Verb::Trace(arguments) => trace::run(&instance, cli.output, arguments),
+        Verb::Why(arguments) => why::run(&instance, cli.output, arguments),
+        Verb::Metrics => metrics::run(&instance),
         Verb::Drain(arguments) => drain::run(&instance, cli.output, arguments, true),
         Verb::Undrain(arguments) => drain::run(&instance, cli.output, arguments, false),
     }

@@ -9,13 +9,17 @@ mod generation;
 mod get;
 mod lbctl;
 mod lbd;
+mod metrics;
 mod output;
+mod proxy;
+mod proxy_rows;
 mod rows;
 mod run;
 mod schema;
 mod source;
 mod table;
 mod trace;
+mod why;
 
 pub use lbctl::main as lbctl;
 pub use lbd::main as lbd;

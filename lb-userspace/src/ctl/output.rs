@@ -65,6 +65,21 @@ impl Output {
         }
     }
 
+    /// Prints a list whose items are several rows each.
+    pub(super) fn list_as<T: Kind + Serialize, R: Row>(
+        self,
+        list: &List<T>,
+        rows: impl FnOnce() -> Vec<R>,
+    ) -> Result<()> {
+        match self.format {
+            Format::Json => print_json(list),
+            Format::Table | Format::Wide => {
+                let wide = self.format == Format::Wide;
+                print(&render(&rows(), wide, !self.no_headers))
+            }
+        }
+    }
+
     /// Prints an object: `text` unless JSON is wanted.
     pub(super) fn object<T: Serialize>(self, object: &T, text: &str) -> Result<()> {
         if self.format == Format::Json { print_json(object) } else { print(text) }

@@ -45,6 +45,6 @@ pub(super) fn view(instance: &Instance, maps: &dyn Inspect) -> Result<View> {
         image,
         stats: maps.stats()?,
         health: [].into(),
-        drained: Drains::new(instance.drains()).load()?,
+        drained: Drains::new(instance.drains()).load()?.backends,
     })
 }

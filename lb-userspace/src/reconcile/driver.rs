@@ -146,6 +146,12 @@ impl<E: Engine<Error: Error + 'static>> Driver<E> {
         self.desired.as_ref()
     }
 
+    /// Whether what is desired has this service and backend.
+    pub fn has_backend(&self, (service, backend): &(String, String)) -> bool {
+        let service = self.desired.as_ref().and_then(|it| it.services.get(service));
+        service.is_some_and(|it| it.backends.contains_key(backend))
+    }
+
     /// What is known about the world.
     pub const fn observed(&self) -> &Observed {
         &self.observed

@@ -1,6 +1,6 @@
 //! The daemon: collects events into bursts, runs a cycle for each, and publishes what came of it.
 
-use super::{Drains, ServiceManager, wall_ms};
+use super::{Drained, Drains, ServiceManager, wall_ms};
 use crate::{
     admin::{
         Command, Status,
@@ -104,6 +104,8 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
             image: Arc::new(parts.driver.running().clone()),
             observed: Arc::default(),
             generation: GenerationResource::new(&parts.instance, 0),
+            problems: Vec::new(),
+            drained_endpoints: BTreeSet::new(),
         };
         let mut daemon = Self {
             parts,
@@ -235,19 +237,38 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         drain: bool,
         reply: oneshot::Sender<Result<u64, String>>,
     ) {
-        let mut drained = self.parts.driver.observed().drained.clone();
-        let is_news = if drain { drained.insert(key.clone()) } else { drained.remove(&key) };
+        let mut drained = self.drained();
+        let is_backend = self.parts.driver.has_backend(&key);
+        let (group, member) = &key;
+        let snapshot = self.parts.proxy.snapshot();
+        let upstream = snapshot.upstreams.get(group.as_str());
+        let is_endpoint = upstream.is_some_and(|it| it.has_endpoint(member));
+        let set = |all: &mut BTreeSet<_>| {
+            if drain { all.insert(key.clone()) } else { all.remove(&key) }
+        };
+        let mut is_news = is_backend && set(&mut drained.backends);
+        is_news |= is_endpoint && set(&mut drained.endpoints);
         if is_news && let Err(error) = self.parts.drains.store(&drained) {
             tracing::error!("drains cannot be stored: {error:#}");
             // The asker may be gone.
             reply.send(Err(format!("{error:#}"))).ok();
             return;
         }
-        let (service, backend) = &key;
-        tracing::info!(service, backend, drain, "operator");
-        self.causes.insert("operator");
+        tracing::info!(group, member, drain, "operator");
         self.replies.push(reply);
-        self.parts.driver.note(Fact::Drain { key, drain });
+        self.parts.proxy.set_drain(group, member, drain);
+        if is_backend {
+            self.causes.insert("operator");
+            self.parts.driver.note(Fact::Drain { key, drain });
+        }
+    }
+
+    /// What operators drained.
+    fn drained(&self) -> Drained {
+        Drained {
+            backends: self.parts.driver.observed().drained.clone(),
+            endpoints: self.parts.proxy.drained(),
+        }
     }
 
     /// Runs a cycle and lets everyone know; `None` if there was nothing to do.
@@ -283,7 +304,7 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
             self.last_error = None;
             self.serve(cycle.generation);
             let driver = &self.parts.driver;
-            if let Err(error) = self.parts.drains.store(&driver.observed().drained) {
+            if let Err(error) = self.parts.drains.store(&self.drained()) {
                 tracing::error!("drains cannot be stored: {error:#}");
             }
             self.manager.ready();
@@ -351,7 +372,13 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         let told = |Problem { object, why }: &Problem| format!("{object}: {why}");
         generation.degraded.extend(self.problems.iter().map(told));
         let observed = Arc::new(driver.observed().clone());
-        self.status.store(Arc::new(Status { image, observed, generation }));
+        self.status.store(Arc::new(Status {
+            image,
+            observed,
+            generation,
+            problems: self.problems.clone(),
+            drained_endpoints: self.parts.proxy.drained(),
+        }));
     }
 }
 

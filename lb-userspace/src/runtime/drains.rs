@@ -17,10 +17,16 @@ pub struct Drains {
     path: PathBuf,
 }
 
-#[derive(Serialize, Deserialize)]
+/// What is drained.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stored {
-    drained: BTreeSet<Key>,
+pub struct Drained {
+    /// Backends by service.
+    #[serde(rename = "drained")]
+    pub backends: BTreeSet<Key>,
+    /// Endpoints by upstream.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub endpoints: BTreeSet<Key>,
 }
 
 impl Drains {
@@ -30,23 +36,21 @@ impl Drains {
     }
 
     /// What is stored; nothing if there is no file.
-    pub fn load(&self) -> Result<BTreeSet<Key>> {
+    pub fn load(&self) -> Result<Drained> {
         let text = match fs::read(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Drained::default()),
             Err(error) => return Err(error).with_context(|| self.path.display().to_string()),
         };
-        let stored: Stored =
-            serde_json::from_slice(&text).with_context(|| self.path.display().to_string())?;
-        Ok(stored.drained)
+        serde_json::from_slice(&text).with_context(|| self.path.display().to_string())
     }
 
     /// Replaces what is stored; readers see the old or the new file, never a part of one.
-    pub fn store(&self, drained: &BTreeSet<Key>) -> Result<()> {
+    pub fn store(&self, drained: &Drained) -> Result<()> {
         let temporary = self.path.with_extension("json.new");
         let write = |path: &Path| -> Result<()> {
             let mut file = File::create(path)?;
-            serde_json::to_writer(&mut file, &Stored { drained: drained.clone() })?;
+            serde_json::to_writer(&mut file, drained)?;
             file.write_all(b"\n")?;
             file.sync_all()?;
             fs::rename(path, &self.path)?;
@@ -64,12 +68,13 @@ mod tests {
     fn what_is_stored_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let drains = Drains::new(directory.path().join("drains.json"));
-        assert_eq!(drains.load().unwrap(), BTreeSet::new());
-        let drained = BTreeSet::from([("web".to_owned(), "a".to_owned())]);
+        assert_eq!(drains.load().unwrap(), Drained::default());
+        let one = |group: &str| BTreeSet::from([(group.to_owned(), "a".to_owned())]);
+        let drained = Drained { backends: one("web"), endpoints: one("api") };
         drains.store(&drained).unwrap();
         assert_eq!(drains.load().unwrap(), drained);
-        drains.store(&BTreeSet::new()).unwrap();
-        assert_eq!(drains.load().unwrap(), BTreeSet::new());
+        drains.store(&Drained::default()).unwrap();
+        assert_eq!(drains.load().unwrap(), Drained::default());
     }
 
     #[test]

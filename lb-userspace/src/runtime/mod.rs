@@ -16,7 +16,7 @@ mod sweep;
 
 pub use clock::wall_ms;
 pub use daemon::{Daemon, Event, Parts, interface};
-pub use drains::Drains;
+pub use drains::{Drained, Drains};
 pub use engine::attached;
 pub use instance::{Instance, InvalidName, RUN_DIRECTORY};
 pub use lock::{Lock, LockError};

@@ -123,13 +123,17 @@ impl Begun<'_> {
         routes: Option<Routes>,
         begin: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        let Self { instance, file, desired, referred, mut signals, events, received, proxy } = self;
+        let Self { instance, file, desired, referred, mut signals, events, received, mut proxy } =
+            self;
         let drains = Drains::new(instance.drains());
-        let driver = Driver::adopt(engine, drains.load()?)?;
+        let drained = drains.load()?;
+        let driver = Driver::adopt(engine, drained.backends)?;
+        proxy.drain_first(drained.endpoints);
         let seed = desired.settings.seed;
         let checkers = Checkers::new(seed, forward_health(events.clone(), Event::Health));
         let endpoints = forward_health(events.clone(), Event::EndpointHealth);
         let board = checkers.board();
+        let common = proxy.common();
         let (name, path) = (instance.name().to_owned(), file.display().to_string());
         let mut daemon = Daemon::new(Parts {
             driver,
@@ -147,7 +151,13 @@ impl Begun<'_> {
         };
         daemon.start(desired, reach)?;
         let commands = forward_commands(events.clone());
-        let api = Api { status: Arc::clone(&status), inspect: inspect()?, board, commands };
+        let api = Api {
+            status: Arc::clone(&status),
+            inspect: inspect()?,
+            proxy: common,
+            board,
+            commands,
+        };
         // Only now: who finds the socket gets answers.
         let listener = bind(&instance.socket())?;
         tokio::spawn(async move { axum::serve(listener, router(api)).await });

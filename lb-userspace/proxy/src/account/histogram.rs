@@ -50,6 +50,29 @@ impl Histogram {
     }
 }
 
+impl HistogramSum {
+    /// How many durations there are.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// The duration, in seconds, that a `share` (0 to 1) of all does not exceed, if they are spread
+    /// evenly over their bucket; the largest bound if it is beyond it. `None` = there are none.
+    pub fn quantile_s(&self, share: f64) -> Option<f64> {
+        let rank = share.clamp(0.0, 1.0) * self.count() as f64;
+        let (mut below, mut lower_s) = (0.0, 0.0);
+        for (count, upper_s) in self.buckets.iter().zip(BUCKETS_S) {
+            let count = *count as f64;
+            if count > 0.0 && below + count >= rank {
+                return Some(lower_s + (upper_s - lower_s) * ((rank - below) / count));
+            }
+            below += count;
+            lower_s = upper_s;
+        }
+        (self.count() > 0).then_some(lower_s)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +91,23 @@ mod tests {
         for (seconds, us) in BUCKETS_S.iter().zip(BUCKETS_US) {
             assert!((seconds * 1e6 - us as f64).abs() < 1e-3);
         }
+    }
+
+    #[test]
+    fn quantiles_lie_within_their_bucket() {
+        let mut sum = HistogramSum::default();
+        assert_eq!(sum.quantile_s(0.5), None);
+        sum.buckets[1] = 98;
+        sum.buckets[4] = 2;
+        let near = |share: f64, wanted: f64| {
+            let found = sum.quantile_s(share).unwrap();
+            assert!((found - wanted).abs() < 1e-9, "{share}: {found}");
+        };
+        near(0.49, 0.0075);
+        near(0.99, 0.0625);
+        near(1.0, 0.075);
+        sum.buckets = [0; 15];
+        sum.buckets[14] = 1;
+        assert_eq!(sum.quantile_s(0.5), Some(10.0), "no bound is known");
     }
 }

@@ -21,7 +21,7 @@ use lb_model::{Balance, EndpointAddress, HashKey};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::{AtomicU32, Ordering::Relaxed}},
 };
 
 /// An upstream, shared by all workers.
@@ -49,6 +49,8 @@ pub struct PickKey {
 struct Endpoints {
     configured: BTreeMap<String, lb_model::Endpoint>,
     answers: HashMap<String, Vec<IpAddr>>,
+    /// Names of those that an operator drained.
+    drained: BTreeSet<String>,
 }
 
 /// Endpoints at one moment.
@@ -74,7 +76,9 @@ impl Upstream {
         let settings = Arc::new(Settings::new(name, model, tls));
         let shared = previous.map(|it| Arc::clone(&it.shared)).unwrap_or_default();
         let answers = previous.map(|it| it.lock().answers.clone()).unwrap_or_default();
-        let wanted = Endpoints { configured: model.endpoints.clone(), answers };
+        let mut drained = previous.map(|it| it.lock().drained.clone()).unwrap_or_default();
+        drained.retain(|name| model.endpoints.contains_key(name));
+        let wanted = Endpoints { configured: model.endpoints.clone(), answers, drained };
         let known = previous.map(|it| it.present.load_full());
         let source = Source { settings: &settings, shared: &shared, seed };
         let present =
@@ -93,6 +97,7 @@ impl Upstream {
     pub fn set_endpoints(&self, endpoints: &BTreeMap<String, lb_model::Endpoint>) {
         let mut wanted = self.lock();
         wanted.configured.clone_from(endpoints);
+        wanted.drained.retain(|name| endpoints.contains_key(name));
         self.refresh(&wanted);
     }
 
@@ -104,6 +109,34 @@ impl Upstream {
         }
         wanted.answers.insert(name.to_owned(), addresses.to_vec());
         self.refresh(&wanted);
+    }
+
+    /// Drains an endpoint, or takes it back, whatever the configuration says of the others. Later
+    /// configurations keep it, as long as they have the endpoint. False if there is none.
+    pub fn set_drain(&self, endpoint: &str, drain: bool) -> bool {
+        let mut wanted = self.lock();
+        if !wanted.configured.contains_key(endpoint) {
+            return false;
+        }
+        let is_news = if drain {
+            wanted.drained.insert(endpoint.to_owned())
+        } else {
+            wanted.drained.remove(endpoint)
+        };
+        if is_news {
+            self.refresh(&wanted);
+        }
+        true
+    }
+
+    /// Names of the endpoints that an operator drained.
+    pub fn drained(&self) -> BTreeSet<String> {
+        self.lock().drained.clone()
+    }
+
+    /// Whether there is an endpoint of this name, even one without an address.
+    pub fn has_endpoint(&self, name: &str) -> bool {
+        self.lock().configured.contains_key(name)
     }
 
     /// DNS names of endpoints.
@@ -172,6 +205,24 @@ impl Upstream {
             return Err(Reason::NoEndpoint);
         };
         Lease::begin(endpoint)
+    }
+
+    /// The endpoint that [`Upstream::pick`] would choose now, without counting anything. Where
+    /// chance has a part in the choice, this is another draw.
+    pub fn preview(&self, key: &PickKey) -> Option<(Arc<str>, SocketAddr)> {
+        let present = self.present.load();
+        let Present { takers, balancer, .. } = &**present;
+        let turn = AtomicU32::new(self.shared.turn.load(Relaxed));
+        let mut wanted = Wanted::sound(&[]);
+        let sound = balancer.choose(takers, &wanted, key.hash, &turn);
+        wanted.ejected_too = true;
+        let chosen = sound.or_else(|| balancer.choose(takers, &wanted, key.hash, &turn))?;
+        Some((Arc::clone(&chosen.name), chosen.address))
+    }
+
+    /// How it balances.
+    pub fn balance(&self) -> &Balance {
+        &self.balance
     }
 
     /// What was counted, and how its endpoints are.
@@ -248,7 +299,9 @@ impl Source<'_> {
             };
             for address in addresses {
                 let address = SocketAddr::new(*address, model.port);
-                all.push(Arc::new(self.endpoint(name, model, address, host_name.clone(), known)));
+                let mut endpoint = self.endpoint(name, model, address, host_name.clone(), known);
+                endpoint.drain |= wanted.drained.contains(name);
+                all.push(Arc::new(endpoint));
             }
         }
         let member =

@@ -9,13 +9,13 @@ mod rule;
 
 pub use listener::{Listener, Sessions};
 pub use ports::{Port, Ports};
-pub use rule::Rule;
+pub use rule::{Rule, name as rule_name};
 
 use crate::{
     secure::{CertificateReport, Certificates, ClientTls},
     send::Upstream,
 };
-use lb_model::AccessLog;
+use lb_model::{AccessLog, Route, StreamRoute};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
@@ -33,6 +33,10 @@ pub struct Snapshot {
     pub upstreams: BTreeMap<Arc<str>, Arc<Upstream>>,
     /// Rules by name.
     pub rules: BTreeMap<Arc<str>, Arc<Rule>>,
+    /// HTTP routes by name, as they are wanted.
+    pub routes: BTreeMap<String, Route>,
+    /// Routes of sessions by name, as they are wanted.
+    pub stream_routes: BTreeMap<String, StreamRoute>,
     /// Listeners by where clients connect, TCP.
     pub tcp: Ports,
     /// The same, UDP.
@@ -75,6 +79,8 @@ impl Snapshot {
         let mut snapshot = Self {
             generation,
             certificates: Certificates::compile(&wanted.certificates, Some(&previous.certificates)),
+            routes: wanted.routes.clone(),
+            stream_routes: wanted.stream_routes.clone(),
             access_log: wanted.settings.access_log.clone(),
             logged_fields: logged_fields(wanted.settings.access_log.as_ref()),
             ..Self::default()

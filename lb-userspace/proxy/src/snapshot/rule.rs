@@ -24,8 +24,8 @@ pub struct Rule {
     pub stats: Arc<RuleStats>,
 }
 
-/// A rule's name.
-pub(super) fn name(route: &str, index: usize, rule: &lb_model::Rule) -> String {
+/// A rule's name: its route's, and after a `/` its own or its place.
+pub fn name(route: &str, index: usize, rule: &lb_model::Rule) -> String {
     match &rule.name {
         Some(name) => format!("{route}/{name}"),
         None => format!("{route}/{index}"),

@@ -30,6 +30,11 @@ impl<P> Weighted<P> {
         Self { backends, total, turn: AtomicU32::new(0) }
     }
 
+    /// The backends with their weights; `None` = one that is not there.
+    pub fn backends(&self) -> impl Iterator<Item = (u32, Option<&P>)> {
+        self.backends.iter().map(|(weight, backend)| (*weight, backend.as_ref()))
+    }
+
     /// Whose turn it is.
     fn next(&self) -> Option<&P> {
         let turn = self.turn.fetch_add(GOLDEN, Ordering::Relaxed);

@@ -46,14 +46,15 @@ fn desired() -> Desired {
 }
 
 /// A daemon on a socket of its own.
-fn serve() -> (TempDir, Client) {
+pub(super) fn serve(desired: Desired) -> (TempDir, Client) {
     let directory = tempfile::tempdir().unwrap();
     let parts = parts(directory.path());
     let board = parts.checkers.board();
+    let proxy = parts.proxy.common();
     let mut daemon = Daemon::new(parts);
-    daemon.start(desired(), BTreeMap::new()).unwrap();
+    daemon.start(desired, BTreeMap::new()).unwrap();
     let (commands, mut asked) = mpsc::channel(1);
-    let api = Api { status: daemon.status(), inspect: Arc::new(Idle), board, commands };
+    let api = Api { status: daemon.status(), inspect: Arc::new(Idle), proxy, board, commands };
     let (events, received) = mpsc::channel(1);
     tokio::spawn(daemon.run(received));
     tokio::spawn(async move {
@@ -69,7 +70,7 @@ fn serve() -> (TempDir, Client) {
 
 #[tokio::test]
 async fn lists_vips_and_backends() {
-    let (_directory, client) = serve();
+    let (_directory, client) = serve(desired());
     let vips: List<VipResource> = client.get("/v1/vips").await.unwrap();
     assert_eq!((vips.api_version.as_str(), vips.kind.as_str()), ("lb.internal/v1", "VipList"));
     let names: Vec<_> = vips.items.iter().map(|vip| vip.vip.as_str()).collect();
@@ -86,7 +87,7 @@ async fn lists_vips_and_backends() {
 
 #[tokio::test]
 async fn drains_and_takes_back() {
-    let (_directory, client) = serve();
+    let (_directory, client) = serve(desired());
     let drained: GenerationResource = client.set("/v1/drains/web/a", true).await.unwrap();
     assert_eq!(drained.applied, 2);
     let backends: List<BackendResource> = client.get("/v1/backends").await.unwrap();
@@ -99,14 +100,14 @@ async fn drains_and_takes_back() {
 
 #[tokio::test]
 async fn what_does_not_exist_cannot_be_drained() {
-    let (_directory, client) = serve();
+    let (_directory, client) = serve(desired());
     let error = client.set::<GenerationResource>("/v1/drains/web/z", true).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no backend `web/z`");
 }
 
 #[tokio::test]
 async fn compares_with_what_runs() {
-    let (_directory, client) = serve();
+    let (_directory, client) = serve(desired());
     let same: List<ChangeResource> = client.post("/v1/diff", &desired()).await.unwrap();
     assert_eq!(same.items, []);
     let mut other = desired();
@@ -119,7 +120,7 @@ async fn compares_with_what_runs() {
 
 #[tokio::test]
 async fn errors_come_in_words() {
-    let (_directory, client) = serve();
+    let (_directory, client) = serve(desired());
     let request = TraceRequest {
         protocol: crate::model::Protocol::Tcp,
         source: "198.51.100.7:40000".parse().unwrap(),

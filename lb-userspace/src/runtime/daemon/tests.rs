@@ -99,11 +99,11 @@ async fn a_drain_is_answered_when_in_force_and_survives() {
     let running = start();
     assert_eq!(running.drain("a", true).await, Ok(2));
     let drains = Drains::new(running.directory.path().join("drains.json"));
-    assert_eq!(drains.load().unwrap(), [("web".to_owned(), "a".to_owned())].into());
+    assert_eq!(drains.load().unwrap().backends, [("web".to_owned(), "a".to_owned())].into());
     assert_eq!(running.status.load().image.generation, 2);
     assert_eq!(running.drain("a", true).await, Ok(2), "draining twice changes nothing");
     assert_eq!(running.drain("a", false).await, Ok(3));
-    assert_eq!(drains.load().unwrap(), BTreeSet::new());
+    assert_eq!(drains.load().unwrap(), Drained::default());
 }
 
 #[tokio::test(start_paused = true)]
