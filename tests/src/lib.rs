@@ -17,8 +17,8 @@ pub mod http;
 pub mod http2;
 pub mod lab;
 pub mod lbd;
-pub mod ours;
 pub mod origin;
+pub mod ours;
 #[expect(
     clippy::expect_used,
     clippy::indexing_slicing,

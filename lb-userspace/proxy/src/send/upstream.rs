@@ -21,7 +21,10 @@ use lb_model::{Balance, EndpointAddress, HashKey};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::{AtomicU32, Ordering::Relaxed}},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
 };
 
 /// An upstream, shared by all workers.
