@@ -13,7 +13,7 @@ mod client;
 mod ends;
 mod harness;
 mod probe;
-#[expect(unreachable_pub, reason = "shared with the harness, where it is public")]
+#[expect(unreachable_pub, dead_code, reason = "shared with the harness, which uses all of it")]
 #[path = "../../../../tests/src/http/probes/mod.rs"]
 mod probes;
 mod round_trip;
