@@ -23,12 +23,13 @@ const DEBIAN_LINKER: [&str; 6] =
 const LINKER_VERSION: &str = "0.13.0";
 
 /// Programs the laboratory and the tests call, and the Debian package of each.
-const LAB_PROGRAMS: [(&str, &str); 6] = [
+const LAB_PROGRAMS: [(&str, &str); 7] = [
     ("ip", "iproute2"),
     ("ethtool", "ethtool"),
     ("tcpdump", "tcpdump"),
     ("ping", "iputils-ping"),
     ("curl", "curl"),
+    ("openssl", "openssl"),
     ("ps", "procps"),
 ];
 
