@@ -14,6 +14,7 @@ pub mod drain;
 pub mod exchange;
 pub mod filter;
 pub mod handle;
+pub mod host;
 pub mod http;
 pub mod io;
 pub mod route;

@@ -6,7 +6,6 @@
 //! for the next, even one of a less specific host.
 
 mod condition;
-mod host;
 mod pattern;
 mod place;
 mod query;

@@ -3,17 +3,16 @@
 use super::{
     Mismatch, PatternError,
     condition::Asked,
-    host::Hosts,
     place::{Entry, Places},
 };
-use crate::http::Request;
+use crate::{host::HostMap, http::Request};
 use lb_model::{HostPattern, PathMatch, RequestMatch, Route};
 use std::{ops::ControlFlow, sync::Arc};
 
 /// Which rule a request takes, with the `T` of that rule.
 #[derive(Clone, Debug)]
 pub struct Table<T> {
-    hosts: Hosts<Places<T>>,
+    hosts: HostMap<Places<T>>,
 }
 
 /// Where a rule comes from. Ordered as rules come first among equals.
@@ -84,7 +83,7 @@ impl<T> Table<T> {
         if found.is_continue() {
             let mut others: Vec<_> = self
                 .hosts
-                .of(request.host())
+                .all(request.host())
                 .flat_map(Places::entries)
                 .map(|entry| entry.considered(Some(Mismatch::Path)))
                 .filter(|other| !considered.iter().any(|it| it.source == other.source))
@@ -100,7 +99,7 @@ impl<T> Table<T> {
         asked: &Asked<'_>,
         mut visit: impl FnMut(&'a Entry<T>, usize, Result<(), Mismatch>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        for places in self.hosts.of(asked.request.host()) {
+        for places in self.hosts.all(asked.request.host()) {
             places.walk(asked, &mut visit)?;
         }
         ControlFlow::Continue(())
@@ -117,13 +116,13 @@ impl<T> Entry<T> {
 #[derive(Debug)]
 pub struct TableBuilder<T> {
     listener: HostPattern,
-    hosts: Hosts<Places<T>>,
+    hosts: HostMap<Places<T>>,
 }
 
 impl<T: Clone> TableBuilder<T> {
     /// For a listener that serves `listener`.
     pub fn new(listener: HostPattern) -> Self {
-        Self { listener, hosts: Hosts::default() }
+        Self { listener, hosts: HostMap::default() }
     }
 
     /// Adds a route; `value` gives the `T` of each of its rules, `None` to leave it out. False if

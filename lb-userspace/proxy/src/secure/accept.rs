@@ -4,12 +4,12 @@ use super::{
     certificate::fingerprint,
     client_auth::ClientVerification,
     error::SecureError,
-    hosts::normal,
     policy::{suite_name, version_name},
     server::{Ready, ServerTls},
 };
 use crate::{
     connection::{ClientCertificate, TlsSession},
+    host::normal,
     io::{Io, Prefixed},
 };
 use bytes::Bytes;

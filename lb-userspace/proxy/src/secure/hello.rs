@@ -1,8 +1,8 @@
 //! Looking at a client's greeting without answering it (RFC 8446, section 4.1.2; RFC 6066,
 //! section 3; RFC 7301): for TLS that is passed through.
 
-use super::{error::SecureError, hosts::normal};
-use crate::io::Prefixed;
+use super::error::SecureError;
+use crate::{host::normal, io::Prefixed};
 use bytes::BytesMut;
 use smallvec::SmallVec;
 use std::time::Duration;

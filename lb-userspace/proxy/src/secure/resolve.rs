@@ -2,10 +2,10 @@
 
 use super::{
     certificate::Loaded,
-    hosts::normal,
     names::{is_for, tail_of},
     policy::now_s,
 };
+use crate::host::normal;
 use foldhash::HashMap;
 use rustls::{
     SignatureScheme,

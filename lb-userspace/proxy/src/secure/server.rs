@@ -3,11 +3,11 @@
 use super::{
     certificate::{Certificates, Loaded},
     client_auth::ClientVerification,
-    hosts::{HostMap, normal},
     policy::{Alpn, provider_for, versions},
     resolve::{Resolver, covers},
     session::Sessions,
 };
+use crate::host::{HostMap, normal};
 use lb_model::{HostPattern, ListenerTls};
 use rustls::{ServerConfig, server::NoClientAuth};
 use serde::Serialize;
@@ -114,7 +114,7 @@ impl ServerTls {
     /// The listener for a server name, or for none.
     pub(super) fn terminator(&self, server_name: Option<&str>) -> Option<&Terminator> {
         let place = match server_name {
-            Some(name) => self.by_host.find(name),
+            Some(name) => self.by_host.find(name.as_bytes()),
             None => self.by_host.any(),
         };
         place.and_then(|place| self.listeners.get(*place))

@@ -1,7 +1,10 @@
 //! Listeners by where clients connect.
 
 use super::{Listener, Problem};
-use crate::secure::{Alpn, Certificates, HostMap, ServerTls, TlsListener};
+use crate::{
+    host::HostMap,
+    secure::{Alpn, Certificates, ServerTls, TlsListener},
+};
 use std::{
     collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -93,7 +96,7 @@ impl Port {
     /// The listener that serves a host (lower case) or server name best; for none, that of any.
     pub fn listener_for(&self, host: Option<&str>) -> Option<&Arc<Listener>> {
         let place = match host {
-            Some(host) => self.by_host.find(host),
+            Some(host) => self.by_host.find(host.as_bytes()),
             None => self.by_host.any(),
         };
         place.and_then(|place| self.listeners.get(*place))

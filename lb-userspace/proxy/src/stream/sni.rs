@@ -4,9 +4,10 @@ use super::{Limits, Pick, Session, serve_tcp};
 use crate::{
     connection::Connection,
     drain::Drain,
+    host::HostMap,
     http::Reason,
     io::{Io, Prefixed},
-    secure::{HostMap, SecureError, client_hello, refuse},
+    secure::{SecureError, client_hello, refuse},
 };
 use lb_model::HostPattern;
 use rustls::AlertDescription;
@@ -43,7 +44,7 @@ impl<P> SniRoutes<P> {
 
     /// The route for a server name (lower case), or for those who send none.
     pub fn find(&self, server_name: Option<&str>) -> Option<&P> {
-        server_name.map_or_else(|| self.0.any(), |name| self.0.find(name))
+        server_name.map_or_else(|| self.0.any(), |name| self.0.find(name.as_bytes()))
     }
 }
 
