@@ -10,10 +10,10 @@ use crate::{
     health::Key,
     model::{Answer, ListenerProtocol},
     proxy::{
-        http::{Method, Reason, Request, Scheme},
+        http::{Reason, Scheme},
         route::Considered,
         secure::ServerTls,
-        snapshot::{Listener, Port, Rule, Snapshot, rule_name},
+        snapshot::{Listener, Port, Snapshot, rule_name},
     },
 };
 use asked::Asked;
@@ -183,7 +183,7 @@ impl Follow<'_> {
         };
         let rule = found.value;
         told.rule = Some(rule.name.to_string());
-        if !is_method_allowed(request, rule) {
+        if !rule.allows(&request.method) {
             return Err(Refused::of(Reason::MethodRefused, "the rule does not allow this method"));
         }
         let taken = considered.iter().find(|it| it.mismatch.is_none());
@@ -221,15 +221,6 @@ impl Follow<'_> {
         };
         let backends: Vec<_> = sessions.backends().collect();
         self.send(&backends, told)
-    }
-}
-
-/// As workers decide it.
-fn is_method_allowed(request: &Request, rule: &Rule) -> bool {
-    match request.method {
-        Method::Connect => rule.connect,
-        Method::Trace => false,
-        _ => true,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     account::RuleStats,
     exchange::Exchange,
     filter::{self, BackendFilters, FilterError, Filters},
-    http::{Request, Response},
+    http::{Method, Request, Response},
     send::{Backend, BackendEdits, Lease, Plan, Upstream},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
@@ -33,6 +33,16 @@ pub fn name(route: &str, index: usize, rule: &lb_model::Rule) -> String {
 }
 
 impl Rule {
+    /// Whether requests with this method may be served. `TRACE` would show a client's secrets to
+    /// scripts (RFC 9110, section 9.3.8).
+    pub fn allows(&self, method: &Method) -> bool {
+        match method {
+            Method::Connect => self.connect,
+            Method::Trace => false,
+            _ => true,
+        }
+    }
+
     pub(super) fn compile(
         name: &Arc<str>,
         model: &lb_model::Rule,

@@ -6,7 +6,7 @@ use crate::{
     connection::Connection,
     exchange::Exchange,
     filter::{self, Filters},
-    http::{Informational, Method, Reason, Request, Response, Sent, Service},
+    http::{Informational, Reason, Request, Response, Sent, Service},
     send,
     snapshot::{Listener, Port, Rule, Snapshot},
 };
@@ -81,7 +81,7 @@ impl Worker {
         exchange.prefix_bytes = prefix_bytes;
         exchange.record.route = Some(Arc::clone(&rule.name));
         exchange.record.rule_stats = Some(Arc::clone(&rule.stats));
-        if !is_method_allowed(&request.method, &rule) {
+        if !rule.allows(&request.method) {
             return finish(&rule.filters, exchange, request, Reason::MethodRefused);
         }
         self.run(snapshot, exchange, request, &rule).await
@@ -134,14 +134,6 @@ fn is_misdirected(port: &Port, connection: &Connection, listener: &Arc<Listener>
     let name = connection.tls.as_ref().and_then(|it| it.server_name.as_deref());
     let Some(name) = name else { return false };
     !port.listener_for(Some(name)).is_some_and(|it| Arc::ptr_eq(it, listener))
-}
-
-fn is_method_allowed(method: &Method, rule: &Rule) -> bool {
-    match method {
-        Method::Connect => rule.connect,
-        Method::Trace => false,
-        _ => true,
-    }
 }
 
 /// A refusal, as the filters of responses leave it.

@@ -1,8 +1,7 @@
 //! Writes heads, chunks and trailers.
 
 use super::Framing;
-use crate::http::{Body, FieldName, Fields, Known, Method, Reason, Request, Version, guard};
-use std::{cell::Cell, time::SystemTime};
+use crate::http::{Body, FieldName, Fields, Known, Method, Reason, Request, Version, date, guard};
 
 /// The last chunk without trailers, and the end of the head of one with them.
 pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -31,7 +30,7 @@ pub(super) fn response(text: &mut Vec<u8>, line: &ResponseLine<'_>, fields: &Fie
     }
     if !has_date {
         text.extend_from_slice(b"date: ");
-        date(text);
+        text.extend_from_slice(&date::now());
         text.extend_from_slice(b"\r\n");
     }
     framing(text, line.framing);
@@ -183,25 +182,4 @@ const fn is_ours(known: Known) -> bool {
 fn is_valid(name: FieldName<'_>, value: &[u8]) -> bool {
     let is_name = name.known() != Known::Other || guard::field_name(name.text()).is_ok();
     is_name && guard::field_value(value).is_ok()
-}
-
-/// Bytes of an HTTP date.
-const DATE_BYTES: usize = 29;
-
-thread_local! {
-    static DATE: Cell<(u64, [u8; DATE_BYTES])> = const { Cell::new((u64::MAX, [b' '; DATE_BYTES])) };
-}
-
-/// The time of day, formatted once a second.
-fn date(text: &mut Vec<u8>) {
-    let now = SystemTime::now();
-    let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |it| it.as_secs());
-    let (known, mut date) = DATE.get();
-    if known != second {
-        for (byte, it) in date.iter_mut().zip(httpdate::fmt_http_date(now).bytes()) {
-            *byte = it;
-        }
-        DATE.set((second, date));
-    }
-    text.extend_from_slice(&date);
 }
