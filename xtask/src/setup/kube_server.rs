@@ -45,7 +45,7 @@ const LIBRARY: &str = "github.com/modern-go/reflect2";
 /// A test of the source's for null, and what it has to be: to the compiler's library, a value that
 /// is empty, zero or false is the same as none, which its own time's did not yet say.
 const NULL_TEST: (&str, &str, &str) = (
-    "vendor/github.com/go-openapi/validate/type.go",
+    "vendor/k8s.io/kube-openapi/pkg/validation/validate/type.go",
     "data == nil || reflect.DeepEqual(reflect.Zero(reflect.TypeOf(data)), reflect.ValueOf(data))",
     "data == nil",
 );

@@ -22,7 +22,7 @@ pub(super) use assets::Assets;
 use keeper::spawn;
 
 /// How long a server may take until it serves; a busy machine has other things to do.
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_mins(2);
 /// How often a start is tried: a port that was free may be taken before it is used.
 const STARTS_MAX: usize = 3;
 /// How much of what a server printed is shown when it fails.

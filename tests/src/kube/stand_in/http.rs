@@ -101,11 +101,10 @@ async fn answer(
             is_answer_lost = true;
         }
     }
-    let answer = match target.clone() {
-        Ok(target) => permit(&shared, &head, &target, &query)
-            .and_then(|()| respond(&shared, &head.method, &head.headers, target, &query, &body)),
-        Err(failure) => Err(failure),
-    };
+    let answer = target.clone().and_then(|target| {
+        permit(&shared, &head, &target, &query)?;
+        respond(&shared, &head.method, &head.headers, target, &query, &body)
+    });
     let answer = answer.unwrap_or_else(|failure| failed(&failure));
     if is_write && caller == Caller::Client {
         let code = answer.status().as_u16();
