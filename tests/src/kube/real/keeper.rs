@@ -17,7 +17,7 @@ type Order = (Command, Sender<Result<Process>>);
 ///
 /// The kernel kills it at the end of the *thread* that has started it (prctl(2),
 /// `PR_SET_PDEATHSIG`), and a test's thread ends with the test: so one thread starts them all.
-pub(super) fn spawn(command: Command) -> Result<Process> {
+pub(super) fn spawn(command: &Command) -> Result<Process> {
     static KEEPER: OnceLock<Mutex<Sender<Order>>> = OnceLock::new();
     let keeper = KEEPER.get_or_init(|| {
         let (sender, orders) = mpsc::channel::<Order>();
@@ -30,7 +30,7 @@ pub(super) fn spawn(command: Command) -> Result<Process> {
         Mutex::new(sender)
     });
     let (answer, started) = mpsc::channel();
-    let order = (mortal(&command), answer);
+    let order = (mortal(command), answer);
     keeper.lock().unwrap_or_else(PoisonError::into_inner).send(order).ok();
     started.recv().context("the thread that starts processes is gone")?
 }

@@ -92,10 +92,10 @@ impl Real {
             format!("--initial-advertise-peer-urls={peer_url}"),
             format!("--initial-cluster=default={peer_url}"),
         ]);
-        let etcd = spawn(etcd)?;
+        let etcd = spawn(&etcd)?;
         let authority = Authority::new()?;
         let tokens = [token(), token()];
-        let apiserver = spawn(apiserver(assets, directory, &authority, &tokens, client, port)?)?;
+        let apiserver = spawn(&apiserver(assets, directory, &authority, &tokens, client, port)?)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let authority_pem = authority.pem();
         let mut real = Self { address, authority_pem, tokens, apiserver, _etcd: etcd };
