@@ -1,7 +1,7 @@
 //! The running proxy, as the daemon holds it.
 
 use crate::{
-    accept::{Bound, SocketError, Transport, Workers},
+    accept::{Bound, Ending, SocketError, Transport, Workers},
     account::LogWriter,
     send::{Names, SystemResolver},
     snapshot::{Context, Problem, Snapshot},
@@ -131,7 +131,9 @@ impl Proxy {
     /// Takes no connections any more, lets what is open finish for a while, and ends the workers.
     /// Blocks meanwhile.
     pub fn stop(self) {
-        self.workers.stop(self.drain_timeout);
+        // Else connections would go on waiting there for somebody to accept them.
+        drop(self.steered);
+        self.workers.stop(self.drain_timeout, Ending::Closed);
     }
 
     fn bind(&mut self, binds: &BTreeSet<(SocketAddr, bool)>, problems: &mut Vec<Problem>) {
