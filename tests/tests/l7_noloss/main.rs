@@ -8,6 +8,7 @@
     reason = "helpers of tests may fail the test"
 )]
 
+mod hand_over;
 mod load;
 mod origin;
 mod site;
@@ -19,7 +20,7 @@ use std::{
 
 use load::{Load, Way};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use site::{LIMIT, Site, hang_up, terminate};
+use site::{FILE, LIMIT, Site, hang_up, terminate};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -60,7 +61,7 @@ async fn reloads_lose_nothing() {
     let site = Site::new();
     let upstreams = [origin::start().await, origin::start().await];
     site.configure("0", &routes(0, upstreams));
-    let mut lbd = site.start(&[], "0").await;
+    let mut lbd = site.start(FILE, "0").await;
     let load = Load::start(site.web.address, &WAYS);
     for number in 1..=RELOADS {
         let mark = number.to_string();
@@ -99,7 +100,7 @@ routes:
         site.configure(&number.to_string(), rest.trim_end());
     };
     write(0);
-    let lbd = site.start(&[], "0").await;
+    let lbd = site.start(FILE, "0").await;
     let roots: Vec<_> = certificates.iter().map(|it| it.cert.der().clone()).collect();
     let load = Load::start_secure(site.secure.address, &roots);
     for number in 1..=SWAPS {
@@ -123,7 +124,11 @@ async fn endpoints_that_come_and_go_lose_nothing() {
             match (index + number) % 4 {
                 // Not there.
                 0 => {}
-                1 => write!(endpoints, "{{ address: \"{origin}\", drain: true }}, ").unwrap(),
+                1 => {
+                    let (address, port) = (origin.ip(), origin.port());
+                    let endpoint = format!("address: {address}, port: {port}, drain: true");
+                    write!(endpoints, "{{ {endpoint} }}, ").unwrap();
+                }
                 _ => write!(endpoints, "\"{origin}\", ").unwrap(),
             }
         }
@@ -135,7 +140,7 @@ routes:
         )
     };
     site.configure("0", &configuration(0));
-    let lbd = site.start(&[], "0").await;
+    let lbd = site.start(FILE, "0").await;
     let load = Load::start(site.web.address, &WAYS);
     let mut churn = tokio::time::interval(CHURN_INTERVAL);
     for number in 1..=CHURNS {
@@ -152,7 +157,7 @@ async fn the_end_waits_for_what_is_under_way() {
     let site = Site::new();
     let upstreams = [origin::start().await, origin::start().await];
     site.configure("0", &routes(0, upstreams));
-    let mut lbd = site.start(&[], "0").await;
+    let mut lbd = site.start(FILE, "0").await;
     let address = site.web.address;
     let mut slow = TcpStream::connect(address).await.unwrap();
     let mut kept = TcpStream::connect(address).await.unwrap();

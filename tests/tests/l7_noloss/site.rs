@@ -16,6 +16,9 @@ use tokio::{
 /// Starting, stopping and anything else that should be done long before.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
+/// The configuration file.
+pub(super) const FILE: &str = "lb.yaml";
+
 /// The folder of a test, and the addresses that its lbd listens on.
 pub(super) struct Site {
     folder: TempDir,
@@ -62,9 +65,14 @@ impl Site {
 
     /// Replaces the configuration. `mark` can be asked for once it is in force.
     pub(super) fn configure(&self, mark: &str, rest: &str) {
+        self.configure_in(FILE, mark, rest);
+    }
+
+    /// Writes a configuration to a file that another lbd does not watch.
+    pub(super) fn configure_in(&self, file: &str, mark: &str, rest: &str) {
         let web = self.web.address;
         self.write(
-            "lb.yaml",
+            file,
             &format!(
                 "proxy: {{ workers: 2, drain_timeout: 10s }}
 listeners:
@@ -79,12 +87,9 @@ listeners:
         );
     }
 
-    /// Starts lbd; returns when it answers with `mark`.
-    pub(super) async fn start(&self, arguments: &[&str], mark: &str) -> Process {
-        let mut command = Command::new(binary("lbd").unwrap());
-        command.args(["run", "--instance", "noloss", "--run-directory"]).arg(self.folder.path());
-        command.arg("--config").arg(self.path("lb.yaml")).args(arguments);
-        let mut lbd = Process::spawn(&mut command).unwrap();
+    /// Starts lbd, in the place of one that runs; returns when `mark` is answered.
+    pub(super) async fn start(&self, file: &str, mark: &str) -> Process {
+        let mut lbd = self.run(file, &["--take-over"]);
         let answers = async {
             while !self.has(mark).await {
                 assert!(lbd.is_running(), "{}", lbd.lines().join("\n"));
@@ -93,6 +98,14 @@ listeners:
         let up = tokio::time::timeout(LIMIT, answers).await;
         assert!(up.is_ok(), "lbd is not up: {}", lbd.lines().join("\n"));
         lbd
+    }
+
+    /// Starts lbd.
+    pub(super) fn run(&self, file: &str, arguments: &[&str]) -> Process {
+        let mut command = Command::new(binary("lbd").unwrap());
+        command.args(["run", "--instance", "noloss", "--run-directory"]).arg(self.folder.path());
+        command.arg("--config").arg(self.path(file)).args(arguments);
+        Process::spawn(&mut command).unwrap()
     }
 
     /// Waits until the configuration with `mark` is in force.
