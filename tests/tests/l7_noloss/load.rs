@@ -215,8 +215,15 @@ async fn http2(address: SocketAddr, tally: &Tally) -> Result<(), String> {
             Err(error) if is_farewell(&error) => break,
             Err(error) => return Err(format!("send: {error}")),
         };
-        let answered = tokio::time::timeout(PATIENCE, answer(response)).await;
-        answered.map_err(|_| "no answer".to_owned())?.map_err(|it| format!("answer: {it}"))?;
+        let answered = tokio::time::timeout(PATIENCE, response).await;
+        let response = match answered.map_err(|_| "no answer".to_owned())? {
+            Ok(response) => response,
+            // The library only says so of a stream above the farewell's last one: it had not sent
+            // the request when it answered the server's ping. Asked again (RFC 9113, section 6.8).
+            Err(error) if is_farewell(&error) => break,
+            Err(error) => return Err(format!("answer: {error}")),
+        };
+        body(response).await.map_err(|it| format!("body: {it}"))?;
         tally.answered();
         tokio::time::sleep(PAUSE).await;
     }
@@ -232,8 +239,7 @@ fn is_farewell(error: &h2::Error) -> bool {
     error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)
 }
 
-async fn answer(response: h2::client::ResponseFuture) -> Result<(), String> {
-    let response = response.await.map_err(|it| it.to_string())?;
+async fn body(response: http::Response<h2::RecvStream>) -> Result<(), String> {
     let status = response.status();
     let mut body = response.into_body();
     let mut received = Vec::new();
