@@ -1,6 +1,6 @@
 //! The daemon: collects events into bursts, runs a cycle for each, and publishes what came of it.
 
-use super::{Drained, Drains, ServiceManager, wall_ms};
+use super::{Drained, Drains, Event, Offer, ServiceManager, wall_ms};
 use crate::{
     admin::{
         Command, Status,
@@ -31,39 +31,13 @@ const BURST: Duration = Duration::from_millis(15);
 /// When a failed cycle, or an interface that could not be attached, is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Something that happened.
-#[derive(Debug)]
-pub enum Event {
-    /// The source was read: a configuration with the way to its backends, or why it is none.
-    Configuration {
-        /// What asked for it, for the log.
-        cause: &'static str,
-        /// What was read.
-        result: Result<Desired, String>,
-    },
-    /// How backend addresses are reached now.
-    Reach(BTreeMap<IpAddr, Reach>),
-    /// An interface came, went or changed.
-    Links,
-    /// A health verdict about a backend changed.
-    Health(Transition),
-    /// A health verdict about an endpoint of an upstream changed.
-    EndpointHealth(Transition),
-    /// An operator asks.
-    Command(Command),
-    /// A sweep ended; see [`Fact::Swept`].
-    Swept {
-        /// Generation in force when it began.
-        generation: u64,
-        /// Slots that tracked flows still hold, by VIP index.
-        held_slots: BTreeMap<u32, BTreeSet<u32>>,
-    },
-    /// A transition window is over, or something failed before is due again.
-    Due,
-    /// A reload began.
-    Reloading,
-    /// Exit, leaving the data plane as it is.
-    Stop,
+/// How a daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nobody runs the instance any more.
+    Stopped,
+    /// A successor runs it.
+    HandedOver,
 }
 
 /// What a [`Daemon`] is made of.
@@ -95,6 +69,7 @@ pub struct Daemon<E> {
     retry_at: Option<Instant>,
     causes: BTreeSet<&'static str>,
     replies: Vec<oneshot::Sender<Result<u64, String>>>,
+    successor: Option<Offer>,
 }
 
 impl<E: Engine<Error: Error + 'static>> Daemon<E> {
@@ -117,6 +92,7 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
             retry_at: None,
             causes: BTreeSet::new(),
             replies: Vec::new(),
+            successor: None,
         };
         daemon.publish();
         daemon
@@ -142,30 +118,64 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         Ok(())
     }
 
-    /// Handles events until [`Event::Stop`], or until nobody can send any more.
-    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+    /// Handles events until [`Event::Stop`], until a successor serves, or until nobody can send
+    /// any more; then lets what is open finish.
+    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) -> Ended {
+        let ended = self.handle(&mut events).await;
+        // What waits for a place in the queue must not keep anybody from ending.
+        drop(events);
+        if ended == Ended::Stopped {
+            self.manager.stopping();
+        }
+        let proxy = self.parts.proxy;
+        let end = move || match ended {
+            Ended::Stopped => proxy.stop(),
+            Ended::HandedOver => proxy.leave(),
+        };
+        if tokio::task::spawn_blocking(end).await.is_err() {
+            tracing::error!("the proxy did not stop as it should");
+        }
+        ended
+    }
+
+    async fn handle(&mut self, events: &mut mpsc::Receiver<Event>) -> Ended {
         loop {
             let first = tokio::select! {
                 event = events.recv() => event,
                 () = sleep_until(self.due()) => Some(Event::Due),
             };
-            let Some(first) = first else { break };
+            let Some(first) = first else { return Ended::Stopped };
             let mut stops = self.take(first);
             let end = Instant::now() + BURST;
             while let Ok(Some(event)) = time::timeout_at(end, events.recv()).await {
                 stops |= self.take(event);
             }
             if stops {
-                break;
+                return Ended::Stopped;
             }
             // Errors are logged and published; the loop goes on.
             drop(self.cycle());
+            if let Some(successor) = self.successor.take()
+                && self.hand_over(successor).await
+            {
+                return Ended::HandedOver;
+            }
         }
-        self.manager.stopping();
-        let proxy = self.parts.proxy;
-        if tokio::task::spawn_blocking(|| proxy.stop()).await.is_err() {
-            tracing::error!("the proxy did not stop as it should");
+    }
+
+    /// Gives a successor the sockets and changes nothing until it serves, or does not.
+    async fn hand_over(&self, successor: Offer) -> bool {
+        let sockets = self.parts.proxy.sockets();
+        let given = tokio::task::spawn_blocking(move || successor.hand_over(&sockets)).await;
+        match given {
+            Ok(Ok(())) => {
+                tracing::info!("a successor serves; what is open here finishes");
+                return true;
+            }
+            Ok(Err(error)) => tracing::error!("not handed over, going on: {error:#}"),
+            Err(error) => tracing::error!(%error, "not handed over, going on"),
         }
+        false
     }
 
     /// Notes an event; true if it ends the loop.
@@ -203,6 +213,8 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
                 self.parts.driver.note(Fact::Time);
             }
             Event::Reloading => self.manager.reloading(),
+            // Only the first that asks gets it; another one is told nothing, and gives up.
+            Event::HandOver(offer) => self.successor = self.successor.take().or(Some(offer)),
             Event::Stop => return true,
         }
         false

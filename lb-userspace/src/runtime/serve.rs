@@ -1,7 +1,9 @@
 //! `lbd run`: everything that a running daemon consists of.
 
 use super::{
-    Daemon, Drains, Event, Instance, Lock, Parts, Routes, packet_log,
+    Daemon, Drains, Ended, Event, Instance, Lock, Parts, Routes,
+    handoff::{self, Predecessor},
+    packet_log,
     source::{Signals, Source, needs_kernel, read},
     sweep,
 };
@@ -12,7 +14,10 @@ use crate::{
     dataplane::{Dataplane, OpenOptions, Sockets},
     health::{Checkers, Transition},
     model::{Desired, Settings},
-    proxy::{accept::Bound, handle::Proxy},
+    proxy::{
+        accept::Bound,
+        handle::{Inherited, Proxy},
+    },
     reconcile::{Driver, Engine, Tables},
 };
 use anyhow::{Context, Result, bail};
@@ -32,11 +37,29 @@ const EVENTS_MAX: usize = 1_024;
 /// Threads beside the driver's: health probes, the API, netlink.
 const WORKERS: usize = 2;
 
-/// Runs the daemon in the foreground until SIGTERM or SIGINT. Forwarding goes on after it.
-pub fn run(instance: &Instance, file: &Path) -> Result<()> {
-    let _lock = Lock::take(instance)?;
+/// How a daemon comes into its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Nobody else runs the instance.
+    Alone,
+    /// From the daemon that runs the instance, if one does.
+    TakeOver,
+}
+
+/// What a daemon begins with.
+struct Heritage {
+    lock: Lock,
+    sockets: Inherited,
+    predecessor: Option<Predecessor>,
+}
+
+/// Runs the daemon in the foreground until SIGTERM or SIGINT, or until a successor takes over.
+/// Forwarding goes on after it.
+pub fn run(instance: &Instance, file: &Path, start: Start) -> Result<()> {
+    // First, so that a predecessor is not asked for nothing.
     let (desired, referred) = read(file);
     let desired = desired.map_err(|error| anyhow::anyhow!("{error}"))?;
+    let heritage = inherit(instance, start)?;
     // The driver's thread is not one of the workers: while it compiles and writes maps, probes
     // and the API go on.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -44,9 +67,19 @@ pub fn run(instance: &Instance, file: &Path) -> Result<()> {
         .thread_name("lbd")
         .enable_all()
         .build()?;
-    let served = runtime.block_on(serve(instance, file, desired, referred));
+    let served = runtime.block_on(serve(instance, file, desired, referred, heritage));
     runtime.shutdown_background();
     served
+}
+
+fn inherit(instance: &Instance, start: Start) -> Result<Heritage> {
+    let asked = if start == Start::TakeOver { handoff::take_over(instance)? } else { None };
+    let Some((predecessor, estate)) = asked else {
+        let lock = Lock::take(instance)?;
+        return Ok(Heritage { lock, sockets: Inherited::default(), predecessor: None });
+    };
+    let lock = Lock::inherit(instance, estate.lock)?;
+    Ok(Heritage { lock, sockets: estate.sockets, predecessor: Some(predecessor) })
 }
 
 async fn serve(
@@ -54,12 +87,25 @@ async fn serve(
     file: &Path,
     desired: Desired,
     referred: Referred,
+    heritage: Heritage,
 ) -> Result<()> {
+    let Heritage { lock, sockets, predecessor } = heritage;
     let signals = Signals::new()?;
     let (events, received) = mpsc::channel(EVENTS_MAX);
-    let proxy = Proxy::start(&desired.proxy.settings, desired.settings.seed)
+    let proxy = Proxy::start_with(&desired.proxy.settings, desired.settings.seed, sockets)
         .context("the proxy cannot be started")?;
-    let begun = Begun { instance, file, desired, referred, signals, events, received, proxy };
+    let begun = Begun {
+        instance,
+        file,
+        desired,
+        referred,
+        signals,
+        events,
+        received,
+        proxy,
+        lock,
+        predecessor,
+    };
     if needs_kernel(&begun.desired) {
         Box::pin(begun.in_kernel()).await
     } else {
@@ -78,6 +124,8 @@ struct Begun<'a> {
     events: mpsc::Sender<Event>,
     received: mpsc::Receiver<Event>,
     proxy: Proxy,
+    lock: Lock,
+    predecessor: Option<Predecessor>,
 }
 
 impl Begun<'_> {
@@ -123,8 +171,8 @@ impl Begun<'_> {
         routes: Option<Routes>,
         begin: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        let Self { instance, file, desired, referred, mut signals, events, received, mut proxy } =
-            self;
+        let Self { instance, file, desired, referred, mut signals, events, received, .. } = self;
+        let Self { mut proxy, lock, predecessor, .. } = self;
         let drains = Drains::new(instance.drains());
         let drained = drains.load()?;
         let driver = Driver::adopt(engine, drained.backends)?;
@@ -165,13 +213,22 @@ impl Begun<'_> {
         if let Some(routes) = &routes {
             tokio::spawn(routes.clone().watch(Arc::clone(&status), events.clone()));
         }
+        let sender = events.clone();
         let (referred, watched) = watch::channel(referred);
         let file = file.to_owned();
         let changes = config::watch(&file, watched).context("watching the configuration file")?;
         let source = Source { file, referred, routes, status, events: events.clone() };
         tokio::spawn(async move { signals.handle(source, changes, events).await });
 
-        daemon.run(received).await;
+        handoff::offer(instance, lock.share()?, sender)?;
+        if let Some(predecessor) = predecessor {
+            predecessor.relieve()?;
+        }
+        if daemon.run(received).await == Ended::HandedOver {
+            // The sockets' names are the successor's.
+            return Ok(());
+        }
+        fs::remove_file(instance.handoff()).context("removing the socket of successors")?;
         fs::remove_file(instance.socket()).context("removing the socket")
     }
 }

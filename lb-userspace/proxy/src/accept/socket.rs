@@ -47,17 +47,24 @@ impl Bound {
         transport: Transport,
         count: usize,
     ) -> Result<Self, SocketError> {
-        let wrong = |error| SocketError { address, transport, error };
         let mut bound = Self { address, transport, sockets: Vec::with_capacity(count) };
-        for _ in 0..count {
-            let socket = open(bound.address, transport).map_err(wrong)?;
-            if bound.address.port() == 0 {
-                let local = socket.local_addr().map_err(wrong)?;
-                bound.address = local.as_socket().unwrap_or(address);
-            }
-            bound.sockets.push(socket);
-        }
+        bound.grow(count)?;
         Ok(bound)
+    }
+
+    /// Binds more sockets to the address until there are `count`.
+    pub fn grow(&mut self, count: usize) -> Result<(), SocketError> {
+        let Self { address, transport, .. } = *self;
+        let wrong = |error| SocketError { address, transport, error };
+        while self.sockets.len() < count {
+            let socket = open(self.address, transport).map_err(wrong)?;
+            if self.address.port() == 0 {
+                let local = socket.local_addr().map_err(wrong)?;
+                self.address = local.as_socket().unwrap_or(address);
+            }
+            self.sockets.push(socket);
+        }
+        Ok(())
     }
 }
 

@@ -21,25 +21,24 @@ use std::{
 use tokio::net::TcpStream;
 
 impl Handler for Worker {
-    async fn serve(self: Rc<Self>, accepted: Accepted) {
-        let _open = self.open();
-        let Ok(local) = accepted.stream.local_addr() else { return };
-        let snapshot = self.snapshot();
-        let Some(port) = snapshot.tcp.find(local).cloned() else { return };
-        drop(snapshot);
-        let Some(first) = port.first().cloned() else { return };
-        let Some(_all) = self.common.limit.take() else { return };
-        let Some(_own) = first.limit.take() else { return };
-        first.stats.connected(self.index);
-        self.begin(accepted, local, &port, &first).await;
+    fn serve(self: Rc<Self>, accepted: Accepted) -> impl Future<Output = ()> {
+        // At once: a stop waits for what was accepted, even if nothing was done about it yet.
+        let open = self.open();
+        async move {
+            self.serve_one(accepted).await;
+            drop(open);
+        }
     }
 
     async fn datagrams(self: Rc<Self>, socket: UdpSocket) {
         super::datagram::serve(&self, socket).await;
     }
 
-    async fn drained(self: Rc<Self>) {
+    fn drain(&self) {
         self.drain_start.start();
+    }
+
+    async fn drained(self: Rc<Self>) {
         while self.open.get() > 0 {
             self.closed.notified().await;
         }
@@ -54,6 +53,18 @@ struct Begun {
 }
 
 impl Worker {
+    async fn serve_one(self: &Rc<Self>, accepted: Accepted) {
+        let Ok(local) = accepted.stream.local_addr() else { return };
+        let snapshot = self.snapshot();
+        let Some(port) = snapshot.tcp.find(local).cloned() else { return };
+        drop(snapshot);
+        let Some(first) = port.first().cloned() else { return };
+        let Some(_all) = self.common.limit.take() else { return };
+        let Some(_own) = first.limit.take() else { return };
+        first.stats.connected(self.index);
+        self.begin(accepted, local, &port, &first).await;
+    }
+
     async fn begin(
         self: &Rc<Self>,
         accepted: Accepted,

@@ -1,0 +1,45 @@
+//! What the daemon's loop is told.
+
+use super::Offer;
+use crate::{admin::Command, health::Transition, model::Desired, reconcile::Reach};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The source was read: a configuration with the way to its backends, or why it is none.
+    Configuration {
+        /// What asked for it, for the log.
+        cause: &'static str,
+        /// What was read.
+        result: Result<Desired, String>,
+    },
+    /// How backend addresses are reached now.
+    Reach(BTreeMap<IpAddr, Reach>),
+    /// An interface came, went or changed.
+    Links,
+    /// A health verdict about a backend changed.
+    Health(Transition),
+    /// A health verdict about an endpoint of an upstream changed.
+    EndpointHealth(Transition),
+    /// An operator asks.
+    Command(Command),
+    /// A sweep ended; see [`Fact::Swept`].
+    Swept {
+        /// Generation in force when it began.
+        generation: u64,
+        /// Slots that tracked flows still hold, by VIP index.
+        held_slots: BTreeMap<u32, BTreeSet<u32>>,
+    },
+    /// A transition window is over, or something failed before is due again.
+    Due,
+    /// A reload began.
+    Reloading,
+    /// A successor wants to take over.
+    HandOver(Offer),
+    /// Exit, leaving the data plane as it is.
+    Stop,
+}

@@ -1,0 +1,55 @@
+//! lbd is replaced by another one while it is asked.
+
+use std::collections::VecDeque;
+
+use lb_tests::lab::Process;
+
+use super::{
+    WAYS,
+    load::Load,
+    origin, routes,
+    site::{FILE, LIMIT, Site, terminate},
+};
+
+const HAND_OVERS: usize = 50;
+/// Daemons that still finish what they had, beside the one that serves.
+const ENDING_MAX: usize = 8;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hand_overs_lose_nothing() {
+    let site = Site::new();
+    let upstreams = [origin::start().await, origin::start().await];
+    site.configure("0", &routes(0, upstreams));
+    let mut serving = site.start(FILE, "0").await;
+    let load = Load::start(site.web.address, &WAYS);
+    let mut ending = VecDeque::new();
+    for number in 1..=HAND_OVERS {
+        // The successor is the only one that has this configuration from the start.
+        let mark = number.to_string();
+        let file = format!("{number}.yaml");
+        site.configure_in(&file, &mark, &routes(number, upstreams));
+        let successor = site.start(&file, &mark).await;
+        ending.push_back(std::mem::replace(&mut serving, successor));
+        if ending.len() > ENDING_MAX {
+            assert_ended(ending.pop_front().unwrap());
+        }
+    }
+    ending.into_iter().for_each(assert_ended);
+    load.assert_nothing_failed().await;
+
+    // The instance has one daemon, and its lock.
+    assert!(serving.is_running());
+    let mut other = site.run(FILE, &[]);
+    let refused = other.wait(LIMIT).unwrap();
+    assert_eq!(refused.code(), Some(1));
+    let told = format!("pid {}", serving.pid());
+    assert!(other.lines().join("\n").contains(&told), "{:?} {told}", other.lines());
+    terminate(&serving);
+    assert_ended(serving);
+}
+
+/// It exited by itself as it should.
+fn assert_ended(mut lbd: Process) {
+    let status = lbd.wait(LIMIT).unwrap();
+    assert!(status.success(), "{status}: {}", lbd.lines().join("\n"));
+}
