@@ -1,17 +1,19 @@
 //! The daemon: collects events into bursts, runs a cycle for each, and publishes what came of it.
 
+mod report;
+
+pub use report::interface;
+
 use super::{Drained, Drains, Event, Offer, ServiceManager, wall_ms};
 use crate::{
-    admin::{
-        Command, Status,
-        resource::{ConfigurationStatus, GenerationResource, InterfaceResource},
-    },
+    admin::{Command, Status, resource::GenerationResource},
     health::{Checkers, Transition, endpoint_targets, targets},
     model::Desired,
     proxy::{handle::Proxy, snapshot::Problem},
-    reconcile::{AttachState, Attached, Cycle, CycleError, Driver, Engine, Fact, Reach},
+    reconcile::{Cycle, CycleError, Driver, Engine, Fact, Reach},
 };
 use arc_swap::ArcSwap;
+use report::log_attached;
 use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error,
@@ -367,62 +369,12 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         });
         self.retry_at.into_iter().chain(window).min()
     }
-
-    fn publish(&mut self) {
-        let driver = &self.parts.driver;
-        let image = Arc::new(driver.running().clone());
-        let mut generation = GenerationResource::new(&self.parts.instance, image.generation);
-        generation.daemon_version = Some(env!("CARGO_PKG_VERSION").to_owned());
-        generation.desired = Some(driver.wanted_generation());
-        generation.configuration = Some(ConfigurationStatus {
-            file: self.parts.file.clone(),
-            loaded_ms: self.loaded_ms,
-            last_error: self.last_error.clone(),
-        });
-        generation.interfaces = driver.attachments().iter().map(interface).collect();
-        generation.judge(&image);
-        let told = |Problem { object, why }: &Problem| format!("{object}: {why}");
-        generation.degraded.extend(self.problems.iter().map(told));
-        let observed = Arc::new(driver.observed().clone());
-        self.status.store(Arc::new(Status {
-            image,
-            observed,
-            generation,
-            problems: self.problems.clone(),
-            drained_endpoints: self.parts.proxy.drained(),
-        }));
-    }
 }
 
 async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => time::sleep_until(due).await,
         None => std::future::pending().await,
-    }
-}
-
-fn log_attached(attached: &Attached) {
-    let interface = &attached.interface;
-    match &attached.state {
-        AttachState::Native => tracing::info!(interface, "forwards in native XDP"),
-        AttachState::Generic(reason) => {
-            tracing::warn!(interface, reason, "forwards in generic XDP, which is slower");
-        }
-        AttachState::Failed(reason) => tracing::error!(interface, reason, "does not forward"),
-    }
-}
-
-/// An attachment as the API tells it.
-pub fn interface(attached: &Attached) -> InterfaceResource {
-    let (attach_mode, reason) = match &attached.state {
-        AttachState::Native => (Some("native"), None),
-        AttachState::Generic(reason) => (Some("generic"), Some(reason.clone())),
-        AttachState::Failed(reason) => (None, Some(reason.clone())),
-    };
-    InterfaceResource {
-        name: attached.interface.clone(),
-        attach_mode: attach_mode.map(ToOwned::to_owned),
-        reason,
     }
 }
 

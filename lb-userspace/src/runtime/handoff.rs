@@ -38,7 +38,7 @@ use tokio::sync::mpsc;
 const MODE: u32 = 0o600;
 
 /// Who asked may wait so long for the next message, and a predecessor for its successor to serve.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Descriptors in a message; the kernel allows 253 (unix(7), `SCM_RIGHTS`).
 const DESCRIPTORS_MAX: usize = 64;

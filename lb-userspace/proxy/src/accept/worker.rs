@@ -204,7 +204,11 @@ async fn obey<H: Handler>(handler: Rc<H>, mut commands: mpsc::UnboundedReceiver<
                 }
             }
             Command::Unlisten { address, transport } => {
-                listening.remove(&(address, transport)).into_iter().flatten().for_each(abort);
+                listening
+                    .remove(&(address, transport))
+                    .into_iter()
+                    .flatten()
+                    .for_each(|it| it.task.abort());
             }
             Command::Stop { timeout, ending } => {
                 let listening = listening.into_values().flatten().collect();
@@ -237,10 +241,6 @@ fn listen<H: Handler>(
             Ok(Listening { task, ending: None })
         }
     }
-}
-
-fn abort(listening: Listening) {
-    listening.task.abort();
 }
 
 /// Stops accepting, and waits for what is open.
