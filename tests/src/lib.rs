@@ -28,6 +28,7 @@ pub mod ours;
 )]
 pub mod packet;
 pub mod rivals;
+pub mod scale;
 pub mod server;
 pub mod services;
 pub mod site;

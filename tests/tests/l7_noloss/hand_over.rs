@@ -7,11 +7,11 @@ use lb_tests::lab::Process;
 use super::{
     WAYS,
     load::Load,
-    origin, routes,
+    origin, rounds, routes,
     site::{FILE, LIMIT, Site, terminate},
 };
 
-const HAND_OVERS: usize = 50;
+const HAND_OVERS: (usize, usize) = (50, 10);
 /// Daemons that still finish what they had, beside the one that serves.
 const ENDING_MAX: usize = 8;
 
@@ -23,7 +23,7 @@ async fn hand_overs_lose_nothing() {
     let mut serving = site.start(FILE, "0").await;
     let load = Load::start(site.web.address, &WAYS);
     let mut ending = VecDeque::new();
-    for number in 1..=HAND_OVERS {
+    for number in 1..=rounds(HAND_OVERS) {
         // The successor is the only one that has this configuration from the start.
         let mark = number.to_string();
         let file = format!("{number}.yaml");

@@ -218,9 +218,7 @@ async fn http2(address: SocketAddr, tally: &Tally) -> Result<(), String> {
         let answered = tokio::time::timeout(PATIENCE, response).await;
         let response = match answered.map_err(|_| "no answer".to_owned())? {
             Ok(response) => response,
-            // The library only says so of a stream above the farewell's last one: it had not sent
-            // the request when it answered the server's ping. Asked again (RFC 9113, section 6.8).
-            Err(error) if is_farewell(&error) => break,
+            // A request that was begun is answered, farewell or not: nobody has to ask again.
             Err(error) => return Err(format!("answer: {error}")),
         };
         body(response).await.map_err(|it| format!("body: {it}"))?;

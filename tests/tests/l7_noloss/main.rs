@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use lb_tests::scale;
 use load::{Load, Way};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use site::{FILE, LIMIT, Site, hang_up, terminate};
@@ -28,11 +29,16 @@ use tokio::{
 
 /// All that lose nothing if connections are ended as they should be.
 const WAYS: [Way; 4] = [Way::KeepAlive, Way::Connections, Way::Http2, Way::Slow];
-const RELOADS: usize = 1_000;
-const SWAPS: usize = 200;
-const CHURNS: usize = 300;
+/// How often each thing is done, at full length and usually.
+const RELOADS: (usize, usize) = (1_000, 200);
+const SWAPS: (usize, usize) = (200, 40);
+const CHURNS: (usize, usize) = (300, 100);
 /// Between two changes of the endpoints.
 const CHURN_INTERVAL: Duration = Duration::from_millis(20);
+
+fn rounds((full, usual): (usize, usize)) -> usize {
+    scale::rounds(full, usual)
+}
 
 /// Routes to one upstream, in another form for each number.
 fn routes(number: usize, upstreams: [SocketAddr; 2]) -> String {
@@ -63,7 +69,7 @@ async fn reloads_lose_nothing() {
     site.configure("0", &routes(0, upstreams));
     let mut lbd = site.start(FILE, "0").await;
     let load = Load::start(site.web.address, &WAYS);
-    for number in 1..=RELOADS {
+    for number in 1..=rounds(RELOADS) {
         let mark = number.to_string();
         site.configure(&mark, &routes(number, upstreams));
         hang_up(&lbd);
@@ -103,7 +109,7 @@ routes:
     let lbd = site.start(FILE, "0").await;
     let roots: Vec<_> = certificates.iter().map(|it| it.cert.der().clone()).collect();
     let load = Load::start_secure(site.secure.address, &roots);
-    for number in 1..=SWAPS {
+    for number in 1..=rounds(SWAPS) {
         write(number);
         hang_up(&lbd);
         site.in_force(&number.to_string()).await;
@@ -142,13 +148,14 @@ routes:
     site.configure("0", &configuration(0));
     let lbd = site.start(FILE, "0").await;
     let load = Load::start(site.web.address, &WAYS);
+    let churns = rounds(CHURNS);
     let mut churn = tokio::time::interval(CHURN_INTERVAL);
-    for number in 1..=CHURNS {
+    for number in 1..=churns {
         churn.tick().await;
         site.configure(&number.to_string(), &configuration(number));
         hang_up(&lbd);
     }
-    site.in_force(&CHURNS.to_string()).await;
+    site.in_force(&churns.to_string()).await;
     load.assert_nothing_failed().await;
 }
 
