@@ -10,13 +10,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use lb_tests::lab::Host;
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinHandle,
 };
 use tokio_rustls::TlsConnector;
@@ -41,6 +42,20 @@ pub(super) enum Way {
     Http2,
 }
 
+/// Whom clients ask, and from where.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    /// The host of a lab that they are on.
+    pub(super) from: Option<Host>,
+}
+
+impl From<SocketAddr> for Target {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, from: None }
+    }
+}
+
 /// What clients tell.
 #[derive(Default)]
 pub(super) struct Tally {
@@ -58,17 +73,18 @@ pub(super) struct Load {
 
 impl Load {
     /// One client for each of the ways.
-    pub(super) fn start(address: SocketAddr, ways: &[Way]) -> Self {
+    pub(super) fn start(target: impl Into<Target>, ways: &[Way]) -> Self {
         let mut load = Self { tally: Arc::default(), tasks: Vec::new() };
+        let target = target.into();
         for &way in ways {
-            let tally = Arc::clone(&load.tally);
+            let (tally, target) = (Arc::clone(&load.tally), target.clone());
             load.tasks.push(tokio::spawn(async move {
                 while !tally.is_over() {
                     let done = match way {
-                        Way::KeepAlive => keep_alive(address, &tally).await,
-                        Way::Connections => once(address, "/", &tally).await,
-                        Way::Slow => once(address, SLOW, &tally).await,
-                        Way::Http2 => http2(address, &tally).await,
+                        Way::KeepAlive => keep_alive(&target, &tally).await,
+                        Way::Connections => once(&target, "/", &tally).await,
+                        Way::Slow => once(&target, SLOW, &tally).await,
+                        Way::Http2 => http2(&target, &tally).await,
                     };
                     tally.note(&format!("{way:?}"), done);
                     tokio::time::sleep(PAUSE).await;
@@ -88,7 +104,7 @@ impl Load {
         let told = Arc::clone(&tally);
         let task = tokio::spawn(async move {
             while !told.is_over() {
-                told.note("Tls", secure(address, &connector, &told).await);
+                told.note("Tls", secure(&address.into(), &connector, &told).await);
                 tokio::time::sleep(PAUSE).await;
             }
         });
@@ -129,16 +145,24 @@ impl Tally {
         self.answers.fetch_add(1, Relaxed);
     }
 
-    async fn connect(&self, address: SocketAddr) -> Result<TcpStream, String> {
-        let stream = TcpStream::connect(address).await.map_err(|it| format!("connect: {it}"))?;
+    async fn connect(&self, target: &Target) -> Result<TcpStream, String> {
+        let Target { address, from } = target;
+        let socket = || if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        // A socket stays in the namespace that it was made in.
+        let socket = match from {
+            Some(host) => host.enter(socket).map_err(|it| format!("namespace: {it}"))?,
+            None => socket(),
+        };
+        let socket = socket.map_err(|it| format!("socket: {it}"))?;
+        let stream = socket.connect(*address).await.map_err(|it| format!("connect: {it}"))?;
         stream.set_nodelay(true).map_err(|it| format!("connection: {it}"))?;
         self.connections.fetch_add(1, Relaxed);
         Ok(stream)
     }
 }
 
-async fn keep_alive(address: SocketAddr, tally: &Tally) -> Result<(), String> {
-    let mut stream = tally.connect(address).await?;
+async fn keep_alive(target: &Target, tally: &Tally) -> Result<(), String> {
+    let mut stream = tally.connect(target).await?;
     let mut asked = 0;
     while !tally.is_over() {
         asked += 1;
@@ -152,15 +176,15 @@ async fn keep_alive(address: SocketAddr, tally: &Tally) -> Result<(), String> {
     Ok(())
 }
 
-async fn once(address: SocketAddr, path: &str, tally: &Tally) -> Result<(), String> {
-    let mut stream = tally.connect(address).await?;
+async fn once(target: &Target, path: &str, tally: &Tally) -> Result<(), String> {
+    let mut stream = tally.connect(target).await?;
     ask(&mut stream, path).await?;
     tally.answered();
     Ok(())
 }
 
-async fn secure(address: SocketAddr, tls: &TlsConnector, tally: &Tally) -> Result<(), String> {
-    let stream = tally.connect(address).await?;
+async fn secure(target: &Target, tls: &TlsConnector, tally: &Tally) -> Result<(), String> {
+    let stream = tally.connect(target).await?;
     let name = ServerName::try_from("swap.example").unwrap();
     let mut stream = tls.connect(name, stream).await.map_err(|it| format!("handshake: {it}"))?;
     ask(&mut stream, "/").await?;
@@ -193,8 +217,8 @@ async fn ask(
     tokio::time::timeout(PATIENCE, asked).await.map_err(|_| "no answer".to_owned())?
 }
 
-async fn http2(address: SocketAddr, tally: &Tally) -> Result<(), String> {
-    let stream = tally.connect(address).await?;
+async fn http2(target: &Target, tally: &Tally) -> Result<(), String> {
+    let stream = tally.connect(target).await?;
     let wrong = |what: &str| {
         let what = what.to_owned();
         move |it: h2::Error| format!("{what}: {it}")

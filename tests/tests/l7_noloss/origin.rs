@@ -1,6 +1,15 @@
-//! A server that answers every request, at once or after a while.
+//! A server that answers every request, at once or after a while, and WebSockets.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use lb_tests::{lab::Host, origin::WEBSOCKET_ACCEPT};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -12,20 +21,41 @@ pub(super) const SLOW_TIME: Duration = Duration::from_millis(700);
 /// The path that takes a while.
 pub(super) const SLOW: &str = "/slow";
 
+/// The path of WebSockets.
+pub(super) const CHAT: &str = "/chat";
+
 /// Starts a server that lives as long as the runtime; its address.
 pub(super) async fn start() -> SocketAddr {
+    start_counting().await.0
+}
+
+/// As [`start`], with the number of requests that came.
+pub(super) async fn start_counting() -> (SocketAddr, Arc<AtomicU64>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    run(listener)
+}
+
+/// As [`start`], on the loopback of a host of a lab.
+pub(super) fn start_on(host: &Host) -> SocketAddr {
+    let listener = host.enter(|| std::net::TcpListener::bind("127.0.0.1:0")).unwrap().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    run(TcpListener::from_std(listener).unwrap()).0
+}
+
+fn run(listener: TcpListener) -> (SocketAddr, Arc<AtomicU64>) {
     let address = listener.local_addr().unwrap();
+    let asked = Arc::<AtomicU64>::default();
+    let count = Arc::clone(&asked);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream));
+            tokio::spawn(serve(stream, Arc::clone(&count)));
         }
     });
-    address
+    (address, asked)
 }
 
 /// Answers requests without bodies until the client goes.
-async fn serve(mut stream: TcpStream) -> Option<()> {
+async fn serve(mut stream: TcpStream, asked: Arc<AtomicU64>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut received = Vec::new();
     loop {
@@ -38,9 +68,25 @@ async fn serve(mut stream: TcpStream) -> Option<()> {
             }
         };
         let head: Vec<u8> = received.drain(..end).collect();
+        asked.fetch_add(1, Relaxed);
+        if head.starts_with(format!("GET {CHAT} ").as_bytes()) {
+            return echo(stream).await;
+        }
         if head.starts_with(format!("GET {SLOW} ").as_bytes()) {
             tokio::time::sleep(SLOW_TIME).await;
         }
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n").await.ok()?;
     }
+}
+
+/// Accepts a WebSocket and sends back what comes.
+async fn echo(mut stream: TcpStream) -> Option<()> {
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {WEBSOCKET_ACCEPT}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.ok()?;
+    let (mut from, mut to) = stream.split();
+    tokio::io::copy(&mut from, &mut to).await.ok()?;
+    None
 }

@@ -1,6 +1,13 @@
 //! lbd with listeners on ports of its own.
 
-use std::{fs, net::SocketAddr, os::fd::OwnedFd, path::PathBuf, process::Command, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    os::fd::OwnedFd,
+    path::PathBuf,
+    process::{Command, Output},
+    time::Duration,
+};
 
 use lb_tests::{lab::Process, wait::binary};
 use rustix::{
@@ -16,6 +23,9 @@ use tokio::{
 /// Starting, stopping and anything else that should be done long before.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
+/// The instance's name.
+const INSTANCE: &str = "noloss";
+
 /// The configuration file.
 pub(super) const FILE: &str = "lb.yaml";
 
@@ -26,6 +36,11 @@ pub(super) struct Site {
     pub(super) web: Port,
     /// HTTPS.
     pub(super) secure: Port,
+    /// UDP.
+    pub(super) datagrams: Port,
+    /// How many workers the next lbd has, and how long it waits for what is open.
+    pub(super) workers: usize,
+    pub(super) drain_timeout: &'static str,
 }
 
 /// An address that nobody else is given: a socket is bound to it, which does not listen.
@@ -35,8 +50,8 @@ pub(super) struct Port {
 }
 
 impl Port {
-    fn reserve() -> Self {
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    fn reserve(kind: SocketType) -> Self {
+        let socket = socket(AddressFamily::INET, kind, None).unwrap();
         sockopt::set_socket_reuseport(&socket, true).unwrap();
         sockopt::set_socket_reuseaddr(&socket, true).unwrap();
         bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
@@ -47,8 +62,15 @@ impl Port {
 
 impl Site {
     pub(super) fn new() -> Self {
-        let (web, secure) = (Port::reserve(), Port::reserve());
-        Self { folder: TempDir::new().unwrap(), web, secure }
+        let [web, secure] = [SocketType::STREAM; 2].map(Port::reserve);
+        Self {
+            folder: TempDir::new().unwrap(),
+            web,
+            secure,
+            datagrams: Port::reserve(SocketType::DGRAM),
+            workers: 2,
+            drain_timeout: "10s",
+        }
     }
 
     /// A path in the test's folder.
@@ -70,11 +92,11 @@ impl Site {
 
     /// Writes a configuration to a file that another lbd does not watch.
     pub(super) fn configure_in(&self, file: &str, mark: &str, rest: &str) {
-        let web = self.web.address;
+        let (web, workers, drain_timeout) = (self.web.address, self.workers, self.drain_timeout);
         self.write(
             file,
             &format!(
-                "proxy: {{ workers: 2, drain_timeout: 10s }}
+                "proxy: {{ workers: {workers}, drain_timeout: {drain_timeout} }}
 listeners:
   - {{ name: web, binds: [\"{web}\"], protocol: http }}
 {rest}
@@ -103,9 +125,23 @@ listeners:
     /// Starts lbd.
     pub(super) fn run(&self, file: &str, arguments: &[&str]) -> Process {
         let mut command = Command::new(binary("lbd").unwrap());
-        command.args(["run", "--instance", "noloss", "--run-directory"]).arg(self.folder.path());
+        command.args(["run", "--instance", INSTANCE, "--run-directory"]).arg(self.folder.path());
         command.arg("--config").arg(self.path(file)).args(arguments);
         Process::spawn(&mut command).unwrap()
+    }
+
+    /// Runs lbctl, which must succeed.
+    pub(super) fn lbctl(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(binary("lbctl").unwrap());
+        command.args(["--instance", INSTANCE, "--run-directory"]).arg(self.folder.path());
+        let output = command.args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+
+    /// A file of the instance's run directory.
+    pub(super) fn run_file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(INSTANCE).join(name)
     }
 
     /// Waits until the configuration with `mark` is in force.

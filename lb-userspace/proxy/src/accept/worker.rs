@@ -24,8 +24,12 @@ pub trait Handler: 'static {
     /// Serves a connection; runs as a task of its own.
     fn serve(self: Rc<Self>, accepted: Accepted) -> impl Future<Output = ()>;
 
-    /// Serves a UDP socket for as long as it is wanted.
-    fn datagrams(self: Rc<Self>, socket: UdpSocket) -> impl Future<Output = ()>;
+    /// Serves a UDP socket until `ending`, and then what was begun. Dropped when nobody waits.
+    fn datagrams(
+        self: Rc<Self>,
+        socket: UdpSocket,
+        ending: oneshot::Receiver<Ending>,
+    ) -> impl Future<Output = ()>;
 
     /// Has what was begun come to its end from now on. Connections may still come.
     fn drain(&self);
@@ -76,8 +80,8 @@ pub enum Ending {
 /// An address that a worker listens on.
 struct Listening {
     task: Task<()>,
-    /// Ends accepting; dropped, it does so at once. `None` for UDP.
-    ending: Option<oneshot::Sender<Ending>>,
+    /// Ends accepting; dropped, it does so at once.
+    ending: oneshot::Sender<Ending>,
 }
 
 /// How long handshakes that have begun may take once no new ones are let in.
@@ -149,6 +153,7 @@ impl Workers {
     /// nobody accepts from would wait forever.
     pub fn adopt(&mut self, bound: Arc<Bound>) -> Result<(), SocketError> {
         let (address, transport) = (bound.address, bound.transport);
+        bound.listen()?;
         for (worker, socket) in self.workers.iter().cycle().zip(&bound.sockets) {
             let socket =
                 socket.try_clone().map_err(|error| SocketError { address, transport, error })?;
@@ -229,37 +234,29 @@ fn listen<H: Handler>(
     socket: Socket,
 ) -> io::Result<Listening> {
     let handler = Rc::clone(handler);
-    match transport {
+    let (ending, ends) = oneshot::channel();
+    let task = match transport {
         Transport::Tcp => {
             let listener = TcpListener::from_std(socket.into())?;
-            let (ending, ends) = oneshot::channel();
-            let task = tokio::task::spawn_local(accept(handler, address, listener, ends));
-            Ok(Listening { task, ending: Some(ending) })
+            tokio::task::spawn_local(accept(handler, address, listener, ends))
         }
-        Transport::Udp => {
-            let task = tokio::task::spawn_local(handler.datagrams(socket.into()));
-            Ok(Listening { task, ending: None })
-        }
-    }
+        Transport::Udp => tokio::task::spawn_local(handler.datagrams(socket.into(), ends)),
+    };
+    Ok(Listening { task, ending })
 }
 
 /// Stops accepting, and waits for what is open.
 async fn stop<H: Handler>(handler: Rc<H>, listening: Vec<Listening>, ending: Ending) {
     handler.drain();
-    let mut accepting = Vec::new();
+    let mut tasks = Vec::new();
     for Listening { task, ending: ends } in listening {
-        match ends {
-            Some(ends) => {
-                // A task that is gone accepts nothing.
-                ends.send(ending).ok();
-                accepting.push(task);
-            }
-            None => task.abort(),
-        }
+        // A task that is gone accepts nothing.
+        ends.send(ending).ok();
+        tasks.push(task);
     }
-    for task in accepting {
+    for task in tasks {
         if task.await.is_err() {
-            tracing::error!("accepting connections panicked");
+            tracing::error!("what accepts connections or datagrams panicked");
         }
     }
     handler.drained().await;

@@ -2,7 +2,7 @@
 
 use super::Worker;
 use crate::{
-    accept::{Accepted, Handler},
+    accept::{Accepted, Ending, Handler},
     account::AccessLogger,
     connection::Connection,
     http,
@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::oneshot};
 
 impl Handler for Worker {
     fn serve(self: Rc<Self>, accepted: Accepted) -> impl Future<Output = ()> {
@@ -30,8 +30,8 @@ impl Handler for Worker {
         }
     }
 
-    async fn datagrams(self: Rc<Self>, socket: UdpSocket) {
-        super::datagram::serve(&self, socket).await;
+    async fn datagrams(self: Rc<Self>, socket: UdpSocket, ending: oneshot::Receiver<Ending>) {
+        super::datagram::serve(&self, socket, ending).await;
     }
 
     fn drain(&self) {

@@ -32,11 +32,17 @@ impl Handler for Tell {
         self.ended.notify_one();
     }
 
-    async fn datagrams(self: Rc<Self>, socket: UdpSocket) {
+    async fn datagrams(self: Rc<Self>, socket: UdpSocket, ending: oneshot::Receiver<Ending>) {
         let socket = tokio::net::UdpSocket::from_std(socket).unwrap();
-        let mut buffer = [0; 16];
-        while let Ok((_, peer)) = socket.recv_from(&mut buffer).await {
-            socket.send_to(&[self.index], peer).await.unwrap();
+        let answer = async {
+            let mut buffer = [0; 16];
+            while let Ok((_, peer)) = socket.recv_from(&mut buffer).await {
+                socket.send_to(&[self.index], peer).await.unwrap();
+            }
+        };
+        tokio::select! {
+            () = answer => {}
+            _ = ending => {}
         }
     }
 
