@@ -46,12 +46,6 @@ const DESCRIPTORS_MAX: usize = 64;
 /// Bytes of a message; the longest has an address and a few words.
 const MESSAGE_BYTES_MAX: usize = 512;
 
-/// How often a successor asks.
-const TRIES_MAX: u32 = 10;
-
-/// Between two times.
-const TRY_PAUSE: Duration = Duration::from_millis(200);
-
 /// Successors that may wait at once.
 const BACKLOG: i32 = 4;
 
@@ -110,21 +104,9 @@ pub(super) fn offer(instance: &Instance, lock: OwnedFd, events: mpsc::Sender<Eve
 
 /// Asks the daemon that runs the instance, and takes what it hands over; `None` if there is none.
 pub(super) fn take_over(instance: &Instance) -> Result<Option<(Predecessor, Estate)>> {
-    let ask = || -> Result<_> {
-        let Some(predecessor) = Predecessor::ask(instance)? else { return Ok(None) };
-        let estate = predecessor.take()?;
-        Ok(Some((predecessor, estate)))
-    };
-    let mut tries = 1;
-    loop {
-        match ask() {
-            // Another one may just have got everything; it is the one to ask then.
-            Err(_) if tries < TRIES_MAX => {}
-            asked => return asked.context("taking over"),
-        }
-        tries += 1;
-        thread::sleep(TRY_PAUSE);
-    }
+    let Some(predecessor) = Predecessor::ask(instance)? else { return Ok(None) };
+    let estate = predecessor.take()?;
+    Ok(Some((predecessor, estate)))
 }
 
 impl Offer {

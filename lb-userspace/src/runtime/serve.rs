@@ -28,6 +28,8 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
     path::Path,
     sync::Arc,
+    thread,
+    time::Duration,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -36,6 +38,12 @@ const EVENTS_MAX: usize = 1_024;
 
 /// Threads beside the driver's: health probes, the API, netlink.
 const WORKERS: usize = 2;
+
+/// How often a successor asks.
+const TRIES_MAX: u32 = 10;
+
+/// Between two times.
+const TRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// How a daemon comes into its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +81,29 @@ pub fn run(instance: &Instance, file: &Path, start: Start) -> Result<()> {
 }
 
 fn inherit(instance: &Instance, start: Start) -> Result<Heritage> {
-    let asked = if start == Start::TakeOver { handoff::take_over(instance)? } else { None };
-    let Some((predecessor, estate)) = asked else {
-        let lock = Lock::take(instance)?;
-        return Ok(Heritage { lock, sockets: Inherited::default(), predecessor: None });
+    if start == Start::Alone {
+        return alone(instance);
+    }
+    let mut tries = 1;
+    loop {
+        match take_over(instance) {
+            // Another one may just have got everything, or not be ready to hand over.
+            Err(_) if tries < TRIES_MAX => {}
+            inherited => return inherited.context("taking over"),
+        }
+        tries += 1;
+        thread::sleep(TRY_PAUSE);
+    }
+}
+
+fn alone(instance: &Instance) -> Result<Heritage> {
+    let lock = Lock::take(instance)?;
+    Ok(Heritage { lock, sockets: Inherited::default(), predecessor: None })
+}
+
+fn take_over(instance: &Instance) -> Result<Heritage> {
+    let Some((predecessor, estate)) = handoff::take_over(instance)? else {
+        return alone(instance);
     };
     let lock = Lock::inherit(instance, estate.lock)?;
     Ok(Heritage { lock, sockets: estate.sockets, predecessor: Some(predecessor) })

@@ -1,23 +1,22 @@
-//! lbd is replaced by another one while it is asked.
+//! lbd is replaced by another one, with another number of workers, while it is asked.
 
 use std::collections::VecDeque;
-
-use lb_tests::lab::Process;
 
 use super::{
     WAYS,
     load::Load,
     origin, rounds, routes,
-    site::{FILE, LIMIT, Site, terminate},
+    site::{FILE, LIMIT, Site, assert_ended, terminate},
 };
 
 const HAND_OVERS: (usize, usize) = (50, 10);
+const WORKERS_MAX: usize = 3;
 /// Daemons that still finish what they had, beside the one that serves.
 const ENDING_MAX: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hand_overs_lose_nothing() {
-    let site = Site::new();
+    let mut site = Site::new();
     let upstreams = [origin::start().await, origin::start().await];
     site.configure("0", &routes(0, upstreams));
     let mut serving = site.start(FILE, "0").await;
@@ -27,6 +26,7 @@ async fn hand_overs_lose_nothing() {
         // The successor is the only one that has this configuration from the start.
         let mark = number.to_string();
         let file = format!("{number}.yaml");
+        site.workers = 1 + number % WORKERS_MAX;
         site.configure_in(&file, &mark, &routes(number, upstreams));
         let successor = site.start(&file, &mark).await;
         ending.push_back(std::mem::replace(&mut serving, successor));
@@ -46,10 +46,4 @@ async fn hand_overs_lose_nothing() {
     assert!(other.lines().join("\n").contains(&told), "{:?} {told}", other.lines());
     terminate(&serving);
     assert_ended(serving);
-}
-
-/// It exited by itself as it should.
-fn assert_ended(mut lbd: Process) {
-    let status = lbd.wait(LIMIT).unwrap();
-    assert!(status.success(), "{status}: {}", lbd.lines().join("\n"));
 }

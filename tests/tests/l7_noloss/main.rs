@@ -8,10 +8,14 @@
     reason = "helpers of tests may fail the test"
 )]
 
+mod drain;
 mod hand_over;
 mod load;
 mod origin;
+mod sessions;
 mod site;
+mod steered;
+mod successor;
 
 use std::{
     fmt::Write as _, io::ErrorKind, net::SocketAddr, sync::atomic::Ordering::Relaxed,

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{SocketAddr, UdpSocket},
     os::fd::OwnedFd,
     path::PathBuf,
     process::{Command, Output},
@@ -37,7 +37,7 @@ pub(super) struct Site {
     /// HTTPS.
     pub(super) secure: Port,
     /// UDP.
-    pub(super) datagrams: Port,
+    pub(super) datagrams: SocketAddr,
     /// How many workers the next lbd has, and how long it waits for what is open.
     pub(super) workers: usize,
     pub(super) drain_timeout: &'static str,
@@ -50,8 +50,8 @@ pub(super) struct Port {
 }
 
 impl Port {
-    fn reserve(kind: SocketType) -> Self {
-        let socket = socket(AddressFamily::INET, kind, None).unwrap();
+    fn reserve() -> Self {
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
         sockopt::set_socket_reuseport(&socket, true).unwrap();
         sockopt::set_socket_reuseaddr(&socket, true).unwrap();
         bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
@@ -60,14 +60,21 @@ impl Port {
     }
 }
 
+/// A free port of an address that belongs to this process: a socket that keeps it would get some of
+/// the datagrams.
+fn datagrams() -> SocketAddr {
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    UdpSocket::bind(SocketAddr::from(([127, 100 + a, b, c], 0))).unwrap().local_addr().unwrap()
+}
+
 impl Site {
     pub(super) fn new() -> Self {
-        let [web, secure] = [SocketType::STREAM; 2].map(Port::reserve);
+        let (web, secure) = (Port::reserve(), Port::reserve());
         Self {
             folder: TempDir::new().unwrap(),
             web,
             secure,
-            datagrams: Port::reserve(SocketType::DGRAM),
+            datagrams: datagrams(),
             workers: 2,
             drain_timeout: "10s",
         }
@@ -172,4 +179,10 @@ pub(super) fn hang_up(lbd: &Process) {
 /// Tells lbd to end.
 pub(super) fn terminate(lbd: &Process) {
     lbd.signal(Signal::TERM).unwrap();
+}
+
+/// It exits by itself as it should.
+pub(super) fn assert_ended(mut lbd: Process) {
+    let status = lbd.wait(LIMIT).unwrap();
+    assert!(status.success(), "{status}: {}", lbd.lines().join("\n"));
 }
