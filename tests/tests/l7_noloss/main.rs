@@ -12,6 +12,7 @@ mod drain;
 mod hand_over;
 mod load;
 mod origin;
+mod overload;
 mod sessions;
 mod site;
 mod steered;

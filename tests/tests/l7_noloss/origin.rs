@@ -14,6 +14,7 @@ use lb_tests::{lab::Host, origin::WEBSOCKET_ACCEPT};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
 };
 
 /// How long a request for [`SLOW`] takes.
@@ -21,16 +22,48 @@ pub(super) const SLOW_TIME: Duration = Duration::from_millis(700);
 /// The path that takes a while.
 pub(super) const SLOW: &str = "/slow";
 
+/// The path that is answered when the test says so.
+pub(super) const HELD: &str = "/held";
 /// The path of WebSockets.
 pub(super) const CHAT: &str = "/chat";
 
-/// Starts a server that lives as long as the runtime; its address.
-pub(super) async fn start() -> SocketAddr {
-    start_counting().await.0
+/// What a server knows of its requests.
+pub(super) struct Gate {
+    asked: AtomicU64,
+    held: AtomicU64,
+    places: Semaphore,
 }
 
-/// As [`start`], with the number of requests that came.
-pub(super) async fn start_counting() -> (SocketAddr, Arc<AtomicU64>) {
+impl Gate {
+    /// Requests that came.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Relaxed)
+    }
+
+    /// Requests for [`HELD`] that wait.
+    pub(super) fn held(&self) -> u64 {
+        self.held.load(Relaxed)
+    }
+
+    /// Has so many of them answered.
+    pub(super) fn let_go(&self, count: u64) {
+        self.places.add_permits(count as usize);
+    }
+
+    async fn hold(&self) {
+        self.held.fetch_add(1, Relaxed);
+        self.places.acquire().await.unwrap().forget();
+        self.held.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Starts a server that lives as long as the runtime; its address.
+pub(super) async fn start() -> SocketAddr {
+    start_held().await.0
+}
+
+/// As [`start`], with what it knows of its requests.
+pub(super) async fn start_held() -> (SocketAddr, Arc<Gate>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     run(listener)
 }
@@ -42,20 +75,21 @@ pub(super) fn start_on(host: &Host) -> SocketAddr {
     run(TcpListener::from_std(listener).unwrap()).0
 }
 
-fn run(listener: TcpListener) -> (SocketAddr, Arc<AtomicU64>) {
+fn run(listener: TcpListener) -> (SocketAddr, Arc<Gate>) {
     let address = listener.local_addr().unwrap();
-    let asked = Arc::<AtomicU64>::default();
-    let count = Arc::clone(&asked);
+    let (asked, held, places) = (AtomicU64::new(0), AtomicU64::new(0), Semaphore::new(0));
+    let gate = Arc::new(Gate { asked, held, places });
+    let known = Arc::clone(&gate);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, Arc::clone(&count)));
+            tokio::spawn(serve(stream, Arc::clone(&known)));
         }
     });
-    (address, asked)
+    (address, gate)
 }
 
 /// Answers requests without bodies until the client goes.
-async fn serve(mut stream: TcpStream, asked: Arc<AtomicU64>) -> Option<()> {
+async fn serve(mut stream: TcpStream, gate: Arc<Gate>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut received = Vec::new();
     loop {
@@ -68,9 +102,12 @@ async fn serve(mut stream: TcpStream, asked: Arc<AtomicU64>) -> Option<()> {
             }
         };
         let head: Vec<u8> = received.drain(..end).collect();
-        asked.fetch_add(1, Relaxed);
+        gate.asked.fetch_add(1, Relaxed);
         if head.starts_with(format!("GET {CHAT} ").as_bytes()) {
             return echo(stream).await;
+        }
+        if head.starts_with(format!("GET {HELD} ").as_bytes()) {
+            gate.hold().await;
         }
         if head.starts_with(format!("GET {SLOW} ").as_bytes()) {
             tokio::time::sleep(SLOW_TIME).await;
