@@ -27,7 +27,7 @@ pub enum Event {
     EndpointHealth(Transition),
     /// An operator asks.
     Command(Command),
-    /// A sweep ended; see [`Fact::Swept`].
+    /// A sweep ended; see [`Fact::Swept`](crate::reconcile::Fact::Swept).
     Swept {
         /// Generation in force when it began.
         generation: u64,
