@@ -1,6 +1,6 @@
 //! What is lowered so far.
 
-use super::{address::Addresses, index::Index, policy::Ancestors};
+use super::{address::Addresses, index::Index, policy::Ancestors, upstream::Resolved};
 use crate::{Lowered, Notice, ObjectId, ObjectKey, ObjectKind, Status, World, world::Cluster};
 use lb_model::Desired;
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub(super) struct Draft<'a> {
     pub(super) notices: Vec<Notice>,
     /// Policies in use, and by whom: told at the end.
     pub(super) ancestors: Ancestors,
+    /// Backends looked up already.
+    pub(super) resolved: Resolved,
 }
 
 impl<'a> Draft<'a> {
@@ -33,6 +35,7 @@ impl<'a> Draft<'a> {
             statuses: BTreeMap::new(),
             notices: Vec::new(),
             ancestors: Ancestors::default(),
+            resolved: Resolved::default(),
         }
     }
 
