@@ -42,7 +42,10 @@ pub(super) fn lower(draft: &mut Draft<'_>) {
 fn is_chosen(discovery: &Discovery, namespace: &Namespace, service: &Service, now: u64) -> bool {
     holds(&discovery.namespace_labels, namespace.metadata.labels.as_ref())
         && holds(&discovery.service_labels, service.metadata.labels.as_ref())
-        && service.spec.as_ref().is_some_and(|it| it.ports.as_ref().is_some_and(|it| !it.is_empty()))
+        && service
+            .spec
+            .as_ref()
+            .is_some_and(|it| it.ports.as_ref().is_some_and(|it| !it.is_empty()))
         && expires(discovery, namespace).is_none_or(|end| now < end)
 }
 
@@ -50,7 +53,7 @@ fn is_chosen(discovery: &Discovery, namespace: &Namespace, service: &Service, no
 fn expires(discovery: &Discovery, namespace: &Namespace) -> Option<u64> {
     let annotations = namespace.metadata.annotations.as_ref();
     let said = annotations.and_then(|it| it.get(&format!("{PREFIX}/expires")));
-    let said = said.and_then(|it| it.parse::<Timestamp>().ok()).map(|it| it.as_second());
+    let said = said.and_then(|it| it.parse::<Timestamp>().ok()).map(Timestamp::as_second);
     let created = namespace.metadata.creation_timestamp.as_ref().map(|it| it.0.as_second());
     let aged = || Some(created?.saturating_add_unsigned(discovery.lifetime?.as_secs()));
     said.or_else(aged).map(|it| u64::try_from(it).unwrap_or(0))
@@ -68,9 +71,8 @@ fn add(
     clusters: &[usize],
 ) {
     let id = draft.id(clusters.first().copied().unwrap_or_default(), ObjectKind::Service, key);
-    let filled = |text: &str| {
-        text.replace("{namespace}", &key.namespace).replace("{service}", &key.name)
-    };
+    let filled =
+        |text: &str| text.replace("{namespace}", &key.namespace).replace("{service}", &key.name);
     let host: HostPattern = match filled(&rule.host).parse() {
         Ok(host) => host,
         Err(error) => {

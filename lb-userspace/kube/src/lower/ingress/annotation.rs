@@ -9,7 +9,7 @@ const PREFIX: &str = "nginx.ingress.kubernetes.io/";
 /// How far an annotation is followed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Coverage {
+pub enum Coverage {
     /// It is.
     Covered,
     /// It tunes what does not exist here (buffers, worker internals): nothing is lost.

@@ -13,11 +13,13 @@ mod offer;
 mod rule;
 mod upstream;
 
+pub use annotation::Coverage;
 pub(super) use annotation::Wishes;
 pub(super) use class::Classes;
 
 use super::draft::Draft;
-use crate::{ObjectId, ObjectKind, Status};
+use crate::{ObjectId, ObjectKey, ObjectKind, Status, World};
+use k8s_openapi::api::networking::v1::Ingress;
 use offer::{Claim, Offer, Source};
 use std::collections::BTreeMap;
 
@@ -37,6 +39,22 @@ pub(super) fn lower(draft: &mut Draft<'_>) {
         sources.sort_by(|one, other| one.age().cmp(&other.age()));
         lower_class(draft, class, owner, sources);
     }
+}
+
+/// Every Ingress of ours with its class, and how far each annotation is followed.
+pub(crate) fn ingress_coverage(
+    world: &World,
+) -> Vec<(ObjectKey, String, &Ingress, BTreeMap<String, Coverage>)> {
+    let classes = Classes::new(world);
+    let mut all = Vec::new();
+    for cluster in &world.clusters {
+        for (key, ingress) in &cluster.objects.ingresses {
+            let Some(class) = classes.of(ingress) else { continue };
+            let wishes = Wishes::new(ingress.metadata.annotations.as_ref());
+            all.push((key.clone(), class.to_owned(), &**ingress, wishes.coverage));
+        }
+    }
+    all
 }
 
 fn lower_class(draft: &mut Draft<'_>, class: &str, owner: &ObjectId, mut sources: Vec<Source<'_>>) {
@@ -63,7 +81,7 @@ fn report(
         for cluster in &source.clusters {
             let id = draft.id(*cluster, ObjectKind::Ingress, source.key);
             for (name, coverage) in &source.wishes.coverage {
-                if let annotation::Coverage::Refused(why) = coverage {
+                if let Coverage::Refused(why) = coverage {
                     let message = format!("nginx.ingress.kubernetes.io/{name}: {why}");
                     draft.warn(id.clone(), "AnnotationRefused", message);
                 }
