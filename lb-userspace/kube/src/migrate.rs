@@ -6,11 +6,14 @@
 mod rule;
 
 use crate::{ObjectKey, World, lower, lower::ingress_coverage};
-use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::{core::v1::ServicePort, networking::v1::Ingress};
 use lb_model::Route;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 pub use crate::lower::Coverage;
 
@@ -27,8 +30,10 @@ pub struct Migrated {
     pub manifests: Vec<Value>,
 }
 
-/// Every Ingress of ours, and the Gateways that their HTTPRoutes attach to.
+/// Every Ingress of ours, and the Gateways that their HTTPRoutes attach to. Services that are not
+/// among the objects are taken as being there.
 pub fn migrate(world: &World) -> (Vec<Migrated>, Vec<Value>) {
+    let world = &with_services(world.clone());
     let routes = lower(world).desired.proxy.routes;
     let mut migrated = Vec::new();
     let mut gateways: BTreeMap<String, GatewayDraft> = BTreeMap::new();
@@ -51,6 +56,31 @@ pub fn migrate(world: &World) -> (Vec<Migrated>, Vec<Value>) {
     }
     let gateways = gateways.iter().map(|(class, gateway)| gateway.manifest(class)).collect();
     (migrated, gateways)
+}
+
+/// Adds the Services that Ingresses name by the number of a port.
+fn with_services(mut world: World) -> World {
+    for cluster in &mut world.clusters {
+        let objects = &mut cluster.objects;
+        for (key, ingress) in &objects.ingresses {
+            let spec = ingress.spec.iter();
+            let rules = spec.clone().flat_map(|it| it.rules.iter().flatten());
+            let paths = rules.flat_map(|it| &it.http).flat_map(|it| &it.paths);
+            let backends = paths.map(|it| &it.backend);
+            let all = backends.chain(spec.flat_map(|it| &it.default_backend));
+            for backend in all.flat_map(|it| &it.service) {
+                let Some(port) = backend.port.as_ref().and_then(|it| it.number) else { continue };
+                let key = ObjectKey::new(&key.namespace, &backend.name);
+                let service = objects.services.entry(key).or_default();
+                let spec = Arc::make_mut(service).spec.get_or_insert_default();
+                let ports = spec.ports.get_or_insert_default();
+                if ports.iter().all(|it| it.port != port) {
+                    ports.push(ServicePort { port, ..ServicePort::default() });
+                }
+            }
+        }
+    }
+    world
 }
 
 fn http_route(
