@@ -109,13 +109,15 @@ struct Found<'a> {
     places: Vec<Place<'a>>,
     spoken: Spoken,
     tls: Option<UpstreamTls>,
-    /// What TLS adds to the name: `:POLICY`, or nothing.
-    tls_suffix: Option<String>,
+    /// What TLS adds to the name after `+tls`: `:POLICY`, or nothing.
+    tls_name: Option<String>,
     annotations: Annotations<'a>,
     /// The object, told what is wrong with its annotations.
     object: ObjectId,
     /// It may not be spoken to at all: its policy is invalid.
     is_broken: bool,
+    /// The retry budget that a policy gives it.
+    retries_percent: Option<u8>,
 }
 
 impl<'a> Draft<'a> {
@@ -135,11 +137,16 @@ impl<'a> Draft<'a> {
             is_stream: wanted.is_stream,
             client_certificate: wanted.client_certificate.map(str::to_owned),
         };
-        let resolved = match self.resolved.of.get(&key) {
+        let is_there = |it: &Result<String, _>| {
+            it.as_ref().map_or(true, |name| self.desired.proxy.upstreams.contains_key(name))
+        };
+        let resolved = match self.resolved.of.get(&key).filter(|it| is_there(it)) {
             Some(resolved) => resolved.clone(),
             None => self.resolve(&key, wanted),
         };
-        if !is_service {
+        if is_service {
+            self.policies.note(&key.port.object, wanted.ancestors);
+        } else {
             let problem = resolved.as_ref().err();
             self.resolved.backends.note(&key.port.object, wanted.ancestors, problem);
         }
@@ -182,9 +189,11 @@ impl<'a> Draft<'a> {
         };
         let mut name = self.port_name(&key.port, key.is_service);
         name.push_str(found.spoken.suffix());
-        if let Some(tls) = &mut found.tls {
+        if let Some(policy) = &found.tls_name {
             name.push_str(" +tls");
-            name.push_str(found.tls_suffix.as_deref().unwrap_or_default());
+            name.push_str(policy);
+        }
+        if let Some(tls) = &mut found.tls {
             if let (None, Some(certificate)) = (&tls.certificate, wanted.client_certificate) {
                 tls.certificate = Some(certificate.to_owned());
                 name.push_str(" +cert:");
@@ -198,12 +207,17 @@ impl<'a> Draft<'a> {
     }
 
     fn add_upstream(&mut self, name: &str, found: Found<'_>) {
-        let Found { places, spoken, tls, mut annotations, object, is_broken, .. } = found;
+        let Found {
+            places, spoken, tls, mut annotations, object, is_broken, retries_percent, ..
+        } = found;
         let places = if is_broken { Vec::new() } else { chosen(places, false) };
         let endpoints = places.into_iter().map(endpoint).collect();
         let mut upstream =
             Upstream { endpoints, protocol: spoken.protocol, tls, ..Upstream::default() };
         annotations.apply(&mut upstream);
+        if let Some(percent) = retries_percent {
+            upstream.limits.retries_percent_max = percent;
+        }
         for problem in annotations.problems {
             self.warn(object.clone(), "InvalidAnnotation", problem);
         }
@@ -227,7 +241,17 @@ impl<'a> Draft<'a> {
             false => protocol::spoken(app_protocol, wanted)?,
         };
         let mut annotations = Annotations::of(first.service);
-        let tls = spoken.is_tls.then(|| tls::origin(&first, &mut annotations));
+        let policy = self.tls_policy(&key.object, Some(first.name()));
+        let is_broken = policy.as_ref().is_some_and(|it| it.tls.is_err());
+        let (tls_name, tls) = match policy {
+            Some(policy) => (Some(format!(":{}", policy.name)), policy.tls.ok()),
+            None if spoken.is_tls => {
+                (Some(String::new()), Some(tls::origin(&first, &mut annotations)))
+            }
+            None => (None, None),
+        };
+        let traffic = self.policies.traffic(&key.object);
+        let budget = traffic.and_then(|it| it.retry_constraint.as_ref()?.budget.as_ref()?.percent);
         let mut places = Vec::new();
         for port in &ports {
             if external::name_of(port.service).is_some() {
@@ -240,10 +264,11 @@ impl<'a> Draft<'a> {
             places,
             spoken,
             tls,
-            tls_suffix: None,
+            tls_name,
             annotations,
             object: self.id(first.cluster, ObjectKind::Service, &key.object),
-            is_broken: false,
+            is_broken,
+            retries_percent: budget.map(|it| u8::try_from(it).unwrap_or(100).min(100)),
         })
     }
 

@@ -73,11 +73,12 @@ impl<'a> Draft<'a> {
         Ok(Found {
             places,
             spoken: Spoken { protocol, is_tls: tls.is_some() },
-            tls_suffix: tls.as_ref().map(|_| String::new()),
+            tls_name: tls.as_ref().map(|_| String::new()),
             tls,
             annotations: Annotations::of(first),
             object: self.id(cluster, ObjectKind::XBackend, &key.object),
             is_broken: false,
+            retries_percent: None,
         })
     }
 
@@ -97,8 +98,9 @@ impl<'a> Draft<'a> {
         }
         let mut made = match &tls.validation {
             Some(validation) => self
-                .validation(cluster, &key.namespace, validation)
-                .map_err(|problem| refused(&key, &problem))?,
+                .check_validation(cluster, &key.namespace, validation)
+                .tls
+                .map_err(|problem| refused(&key, &problem.message))?,
             None => UpstreamTls {
                 server_name: None,
                 verify: Verify::System,
