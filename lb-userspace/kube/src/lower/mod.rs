@@ -4,6 +4,7 @@
 
 mod address;
 mod certificate;
+mod condition;
 mod discovery;
 mod draft;
 mod gateway;

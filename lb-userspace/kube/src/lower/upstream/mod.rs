@@ -1,18 +1,31 @@
 //! What a reference to a backend becomes: an upstream of endpoints.
 
+mod annotation;
 mod endpoints;
+mod external;
 mod port;
 mod protocol;
+mod tls;
+mod topology;
+mod xbackend;
 
 use super::{
     draft::Draft,
     index::{Referent, Referrer},
 };
-use crate::{ObjectKey, api::BackendRef};
-use endpoints::Place;
+use crate::{
+    ObjectId, ObjectKey, ObjectKind,
+    api::{BackendRef, ParentRef},
+};
 use lb_model::{Endpoint, Upstream, UpstreamProtocol, UpstreamTls};
-use port::PortKey;
+use protocol::Spoken;
 use std::collections::BTreeMap;
+
+pub(super) use annotation::Annotations;
+pub(super) use endpoints::{Place, chosen};
+pub(super) use port::{PortKey, PortOf};
+pub(super) use topology::same;
+pub(super) use xbackend::report;
 
 /// Group of `XBackend` (GEP-4894).
 const BACKEND_GROUP: &str = "gateway.networking.x-k8s.io";
@@ -37,7 +50,7 @@ pub(super) struct Wanted<'a> {
     /// The Gateway's certificate for backends, by name in `Desired`.
     pub(super) client_certificate: Option<&'a str>,
     /// The Gateways of the route, told in the status of policies.
-    pub(super) ancestors: &'a [crate::api::ParentRef],
+    pub(super) ancestors: &'a [ParentRef],
 }
 
 /// Why a backend cannot be used. Reasons are those of the condition `ResolvedRefs`.
@@ -77,25 +90,45 @@ impl BackendProblem {
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
     of: BTreeMap<ResolvedKey, Result<String, BackendProblem>>,
+    backends: xbackend::Used,
 }
 
 /// What makes a look-up another one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct ResolvedKey {
     port: PortKey,
+    is_service: bool,
     /// 0 = auto, 1 = HTTP/1.1, 2 = HTTP/2.
     protocol: u8,
     is_stream: bool,
     client_certificate: Option<String>,
 }
 
-impl Draft<'_> {
+/// Where a backend is and how it is spoken to.
+struct Found<'a> {
+    places: Vec<Place<'a>>,
+    spoken: Spoken,
+    tls: Option<UpstreamTls>,
+    /// What TLS adds to the name after `+tls`: `:POLICY`, or nothing.
+    tls_name: Option<String>,
+    annotations: Annotations<'a>,
+    /// The object, told what is wrong with its annotations.
+    object: ObjectId,
+    /// It may not be spoken to at all: its policy is invalid.
+    is_broken: bool,
+    /// The retry budget that a policy gives it.
+    retries_percent: Option<u8>,
+}
+
+impl<'a> Draft<'a> {
     /// The name in [`lb_model::Proxy::upstreams`] of the upstream for a backend, added if it is
     /// not there yet.
     pub(super) fn upstream(&mut self, wanted: &Wanted<'_>) -> Result<String, BackendProblem> {
+        let is_service = is_service(wanted.backend)?;
         let port = self.backend_port(wanted)?;
         let key = ResolvedKey {
             port,
+            is_service,
             protocol: match wanted.protocol {
                 UpstreamProtocol::Auto => 0,
                 UpstreamProtocol::Http1 => 1,
@@ -104,26 +137,31 @@ impl Draft<'_> {
             is_stream: wanted.is_stream,
             client_certificate: wanted.client_certificate.map(str::to_owned),
         };
-        if let Some(resolved) = self.resolved.of.get(&key) {
-            return resolved.clone();
+        let is_there = |it: &Result<String, _>| {
+            it.as_ref().map_or(true, |name| self.desired.proxy.upstreams.contains_key(name))
+        };
+        let resolved = match self.resolved.of.get(&key).filter(|it| is_there(it)) {
+            Some(resolved) => resolved.clone(),
+            None => self.resolve(&key, wanted),
+        };
+        if is_service {
+            self.policies.note(&key.port.object, wanted.ancestors);
+        } else {
+            let problem = resolved.as_ref().err();
+            self.resolved.backends.note(&key.port.object, wanted.ancestors, problem);
         }
-        let resolved = self.resolve(&key.port, wanted);
         self.resolved.of.insert(key, resolved.clone());
         resolved
     }
 
-    /// What a reference means, if it may be made at all.
+    /// What a reference to a Service or an XBackend means, if it may be made at all.
     pub(super) fn backend_port(&self, wanted: &Wanted<'_>) -> Result<PortKey, BackendProblem> {
         let backend = wanted.backend;
-        let group = backend.group.as_deref().unwrap_or_default();
-        let kind = backend.kind.as_deref().unwrap_or("Service");
-        if (group, kind) != ("", "Service") {
-            return Err(BackendProblem::Kind(kind_name(group, kind)));
-        }
+        let is_service = is_service(backend)?;
+        let (group, kind) = if is_service { ("", "Service") } else { (BACKEND_GROUP, "XBackend") };
         let namespace = backend.namespace.as_deref().unwrap_or(wanted.namespace);
-        let (referrer_group, referrer_kind) = wanted.referrer;
-        let from =
-            Referrer { group: referrer_group, kind: referrer_kind, namespace: wanted.namespace };
+        let (from_group, from_kind) = wanted.referrer;
+        let from = Referrer { group: from_group, kind: from_kind, namespace: wanted.namespace };
         let to = Referent { group, kind, namespace, name: &backend.name };
         let is_granted = |cluster: &usize| self.index.is_granted(*cluster, from, to);
         let clusters: Vec<usize> = wanted.clusters.iter().copied().filter(is_granted).collect();
@@ -131,36 +169,116 @@ impl Draft<'_> {
         if clusters.is_empty() {
             return Err(BackendProblem::NotPermitted(object));
         }
-        let Some(port) = backend.port else {
+        // An XBackend says its port itself.
+        let port = backend.port.or_else(|| (!is_service).then_some(0));
+        let Some(port) = port else {
             return Err(BackendProblem::NotFound(format!("a port of Service {object}")));
         };
-        Ok(PortKey { clusters, object, port, is_udp: referrer_kind == "UDPRoute" })
+        Ok(PortKey { clusters, object, port, is_udp: from_kind == "UDPRoute" })
     }
 
-    fn resolve(&mut self, key: &PortKey, wanted: &Wanted<'_>) -> Result<String, BackendProblem> {
-        let ports = self.service_ports(key)?;
-        let app_protocol = ports.first().and_then(|it| it.spec.app_protocol.as_deref());
-        let spoken = if wanted.is_stream {
-            protocol::Spoken::default()
+    fn resolve(
+        &mut self,
+        key: &ResolvedKey,
+        wanted: &Wanted<'_>,
+    ) -> Result<String, BackendProblem> {
+        let mut found = if key.is_service {
+            self.found_service(&key.port, wanted.protocol, wanted.is_stream)?
         } else {
-            protocol::spoken(app_protocol, wanted.protocol)?
+            self.found_backend(&key.port, wanted.protocol, wanted.is_stream)?
         };
-        let tls: Option<UpstreamTls> = None;
-        let mut name = self.port_name(key);
-        name.push_str(spoken.suffix());
+        let mut name = self.port_name(&key.port, key.is_service);
+        name.push_str(found.spoken.suffix());
+        if let Some(policy) = &found.tls_name {
+            name.push_str(" +tls");
+            name.push_str(policy);
+        }
+        if let Some(tls) = &mut found.tls {
+            if let (None, Some(certificate)) = (&tls.certificate, wanted.client_certificate) {
+                tls.certificate = Some(certificate.to_owned());
+                name.push_str(" +cert:");
+                name.push_str(certificate);
+            }
+        }
         if !self.desired.proxy.upstreams.contains_key(&name) {
-            let places = endpoints::chosen(self.places(&ports), self.world.options.as_ref());
-            let endpoints = places.into_iter().map(endpoint).collect();
-            let upstream =
-                Upstream { endpoints, protocol: spoken.protocol, tls, ..Upstream::default() };
-            self.desired.proxy.upstreams.insert(name.clone(), upstream);
+            self.add_upstream(&name, found);
         }
         Ok(name)
     }
 
+    fn add_upstream(&mut self, name: &str, found: Found<'_>) {
+        let Found {
+            places, spoken, tls, mut annotations, object, is_broken, retries_percent, ..
+        } = found;
+        let places = if is_broken { Vec::new() } else { chosen(places, false) };
+        let endpoints = places.into_iter().map(endpoint).collect();
+        let mut upstream =
+            Upstream { endpoints, protocol: spoken.protocol, tls, ..Upstream::default() };
+        annotations.apply(&mut upstream);
+        if let Some(percent) = retries_percent {
+            upstream.limits.retries_percent_max = percent;
+        }
+        for problem in annotations.problems {
+            self.warn(object.clone(), "InvalidAnnotation", problem);
+        }
+        self.desired.proxy.upstreams.insert(name.to_owned(), upstream);
+    }
+
+    /// What a port of a Service leads to, over all clusters that have it; the first's spec rules.
+    fn found_service(
+        &mut self,
+        key: &PortKey,
+        wanted: UpstreamProtocol,
+        is_stream: bool,
+    ) -> Result<Found<'a>, BackendProblem> {
+        let ports = self.service_ports(key)?;
+        let Some(first) = ports.first().copied() else {
+            return Err(BackendProblem::NotFound(format!("Service {}", key.object)));
+        };
+        let app_protocol = first.spec.and_then(|it| it.app_protocol.as_deref());
+        let spoken = match is_stream {
+            true => Spoken::default(),
+            false => protocol::spoken(app_protocol, wanted)?,
+        };
+        let mut annotations = Annotations::of(first.service);
+        let policy = self.tls_policy(&key.object, Some(first.name()));
+        let is_broken = policy.as_ref().is_some_and(|it| it.tls.is_err());
+        let (tls_name, tls) = match policy {
+            Some(policy) => (Some(format!(":{}", policy.name)), policy.tls.ok()),
+            None if spoken.is_tls => {
+                (Some(String::new()), Some(tls::origin(&first, &mut annotations)))
+            }
+            None => (None, None),
+        };
+        let traffic = self.policies.traffic(&key.object);
+        let budget = traffic.and_then(|it| it.retry_constraint.as_ref()?.budget.as_ref()?.percent);
+        let mut places = Vec::new();
+        for port in &ports {
+            if external::name_of(port.service).is_some() {
+                places.extend(self.external_places(port, key.port)?);
+            } else {
+                places.extend(endpoints::one_family(self.places(port)?, port));
+            }
+        }
+        Ok(Found {
+            places,
+            spoken,
+            tls,
+            tls_name,
+            annotations,
+            object: self.id(first.cluster, ObjectKind::Service, &key.object),
+            is_broken,
+            retries_percent: budget.map(|it| u8::try_from(it).unwrap_or(100).min(100)),
+        })
+    }
+
     /// `NS/SERVICE:PORT`, with the clusters if they are not all.
-    fn port_name(&self, key: &PortKey) -> String {
-        let mut name = format!("{}:{}", key.object, key.port);
+    fn port_name(&self, key: &PortKey, is_service: bool) -> String {
+        let mut name = if is_service {
+            format!("{}:{}", key.object, key.port)
+        } else {
+            format!("XBackend/{}", key.object)
+        };
         if key.is_udp {
             name.push_str(" +udp");
         }
@@ -174,11 +292,21 @@ impl Draft<'_> {
     }
 }
 
+/// Whether a Service is meant, else an XBackend.
+fn is_service(backend: &BackendRef) -> Result<bool, BackendProblem> {
+    let group = backend.group.as_deref().unwrap_or_default();
+    match (group, backend.kind.as_deref().unwrap_or("Service")) {
+        ("", "Service") => Ok(true),
+        (BACKEND_GROUP, "XBackend") => Ok(false),
+        ("", kind) => Err(BackendProblem::Kind(kind.to_owned())),
+        (group, kind) => Err(BackendProblem::Kind(format!("{kind}.{group}"))),
+    }
+}
+
 fn endpoint(place: Place<'_>) -> (String, Endpoint) {
     let Place { name, address, port, weight, is_draining, .. } = place;
     (name, Endpoint { address, port, weight, drain: is_draining })
 }
 
-fn kind_name(group: &str, kind: &str) -> String {
-    if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") }
-}
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! A port of a Service in each cluster that has it.
 
-use super::BackendProblem;
+use super::{BackendProblem, external};
 use crate::{ObjectKey, lower::draft::Draft};
 use k8s_openapi::{
     api::core::v1::{Service, ServicePort},
@@ -27,22 +27,28 @@ pub(in crate::lower) struct PortOf<'a> {
     pub(in crate::lower) cluster: usize,
     /// The Service.
     pub(in crate::lower) service: &'a Service,
-    /// Its port.
-    pub(in crate::lower) spec: &'a ServicePort,
+    /// Its port. `ExternalName` Services may list none.
+    pub(in crate::lower) spec: Option<&'a ServicePort>,
 }
 
 impl<'a> PortOf<'a> {
-    /// Transport protocol; Kubernetes' default is TCP.
-    pub(in crate::lower) fn transport(&self) -> &'a str {
-        self.spec.protocol.as_deref().unwrap_or("TCP")
+    /// Name; may be empty.
+    pub(in crate::lower) fn name(&self) -> &'a str {
+        self.spec.and_then(|it| it.name.as_deref()).unwrap_or_default()
     }
 
-    /// The port's number where slices do not say one.
+    /// Transport protocol; Kubernetes' default is TCP.
+    pub(in crate::lower) fn transport(&self) -> &'a str {
+        self.spec.and_then(|it| it.protocol.as_deref()).unwrap_or("TCP")
+    }
+
+    /// The number that it leads to, as far as the Service says it: names are for slices to say.
     pub(in crate::lower) fn target(&self) -> Option<u16> {
-        match &self.spec.target_port {
+        let spec = self.spec?;
+        match &spec.target_port {
             Some(IntOrString::Int(number)) if *number > 0 => u16::try_from(*number).ok(),
             Some(IntOrString::String(_)) => None,
-            _ => u16::try_from(self.spec.port).ok(),
+            _ => u16::try_from(spec.port).ok(),
         }
     }
 }
@@ -63,9 +69,10 @@ impl<'a> Draft<'a> {
             is_service_there = true;
             let specs = service.spec.iter().flat_map(|it| it.ports.iter().flatten());
             let found = specs
-                .map(|spec| PortOf { cluster: *index, service, spec })
-                .find(|it| it.spec.port == i32::from(key.port) && is_meant(it, key));
-            ports.extend(found);
+                .map(|spec| PortOf { cluster: *index, service, spec: Some(spec) })
+                .find(|it| is_meant(it, key));
+            let unlisted = PortOf { cluster: *index, service, spec: None };
+            ports.extend(found.or_else(|| external::name_of(service).map(|_| unlisted)));
         }
         match (ports.is_empty(), is_service_there) {
             (false, _) => Ok(ports),
@@ -79,9 +86,11 @@ impl<'a> Draft<'a> {
 }
 
 fn is_meant(port: &PortOf<'_>, key: &PortKey) -> bool {
-    match port.transport() {
-        "TCP" => !key.is_udp,
-        "UDP" => key.is_udp,
-        _ => false,
-    }
+    let is_numbered = port.spec.is_some_and(|it| it.port == i32::from(key.port));
+    is_numbered
+        && match port.transport() {
+            "TCP" => !key.is_udp,
+            "UDP" => key.is_udp,
+            _ => false,
+        }
 }
