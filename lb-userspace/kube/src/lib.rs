@@ -10,6 +10,7 @@ mod manifest;
 mod migrate;
 mod objects;
 mod options;
+mod range;
 mod world;
 
 pub use lower::lower;
@@ -18,7 +19,8 @@ pub use manifest::ManifestError;
 pub use migrate::{Coverage, Migrated, migrate};
 pub use objects::{ObjectId, ObjectKey, ObjectKind, Objects, Store};
 pub use options::{
-    AddressRange, AddressRequest, ClusterOptions, Discovery, DiscoveryRule, GATEWAY_CONTROLLER,
+    AddressRequest, ClusterOptions, Discovery, DiscoveryRule, GATEWAY_CONTROLLER,
     INGRESS_CONTROLLER, LOAD_BALANCER_CLASS, Options, PREFIX, Pool,
 };
+pub use range::{AddressRange, RangeError};
 pub use world::{Cluster, World};

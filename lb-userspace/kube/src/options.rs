@@ -1,6 +1,6 @@
 //! What the operator says about clusters: lowered from the section `kubernetes` of the file.
 
-use crate::ObjectKey;
+use crate::{AddressRange, ObjectKey};
 use lb_model::{Certificate, ForwardingMode, HostPattern};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -116,15 +116,6 @@ pub struct Pool {
     pub namespace_labels: BTreeMap<String, String>,
     /// Only to objects with these labels; empty = all.
     pub object_labels: BTreeMap<String, String>,
-}
-
-/// Addresses from the first to the last, both of one family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AddressRange {
-    /// The first.
-    pub first: IpAddr,
-    /// The last; not before the first.
-    pub last: IpAddr,
 }
 
 /// What is asked for.

@@ -50,7 +50,7 @@ impl Classes {
     }
 
     /// The class of ours that `ingress` belongs to.
-    pub(super) fn of(&self, ingress: &Ingress) -> Option<&str> {
+    pub(in crate::lower) fn of(&self, ingress: &Ingress) -> Option<&str> {
         let named = ingress.spec.as_ref().and_then(|it| it.ingress_class_name.as_deref());
         let annotations = ingress.metadata.annotations.as_ref();
         let named = named.or_else(|| annotations.and_then(|it| it.get(CLASS)).map(String::as_str));
