@@ -1,6 +1,6 @@
 //! What is lowered so far.
 
-use super::{address::Addresses, index::Index, policy::Policies};
+use super::{address::Addresses, index::Index, policy::Policies, upstream::Resolved};
 use crate::{Lowered, Notice, ObjectId, ObjectKey, ObjectKind, Status, World, world::Cluster};
 use lb_model::Desired;
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub(super) struct Draft<'a> {
     pub(super) notices: Vec<Notice>,
     /// Policies, and by whom they are in use: told at the end.
     pub(super) policies: Policies<'a>,
+    /// Backends looked up already.
+    pub(super) resolved: Resolved,
 }
 
 impl<'a> Draft<'a> {
@@ -34,6 +36,7 @@ impl<'a> Draft<'a> {
             desired: Desired::default(),
             statuses: BTreeMap::new(),
             notices: Vec::new(),
+            resolved: Resolved::default(),
         }
     }
 
