@@ -9,6 +9,7 @@ mod lowered;
 mod manifest;
 mod objects;
 mod options;
+mod range;
 mod world;
 
 pub use lower::lower;
@@ -16,7 +17,8 @@ pub use lowered::{Condition, ListenerReport, Lowered, Notice, ParentReport, Stat
 pub use manifest::ManifestError;
 pub use objects::{ObjectId, ObjectKey, ObjectKind, Objects, Store};
 pub use options::{
-    AddressRange, AddressRequest, ClusterOptions, Discovery, DiscoveryRule, GATEWAY_CONTROLLER,
+    AddressRequest, ClusterOptions, Discovery, DiscoveryRule, GATEWAY_CONTROLLER,
     INGRESS_CONTROLLER, LOAD_BALANCER_CLASS, Options, PREFIX, Pool,
 };
+pub use range::{AddressRange, RangeError};
 pub use world::{Cluster, World};

@@ -59,6 +59,11 @@ impl<'a> Draft<'a> {
     pub(super) fn finish(mut self) -> Lowered {
         self.notices.sort();
         self.notices.dedup();
-        Lowered { desired: self.desired, statuses: self.statuses, notices: self.notices }
+        Lowered {
+            desired: self.desired,
+            statuses: self.statuses,
+            notices: self.notices,
+            assigned: self.addresses.assigned(),
+        }
     }
 }

@@ -82,10 +82,10 @@ fn world(text: &str) -> World {
     }
     World {
         options: Arc::new(options),
-        file: Arc::default(),
         clusters,
         leads: true,
         now_seconds: 1_800_000_000,
+        ..World::default()
     }
 }
 

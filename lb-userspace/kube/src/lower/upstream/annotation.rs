@@ -4,7 +4,7 @@
 use lb_model::{
     Balance, HashKey, HealthCheck, OutlierDetection, Probe, ProxyProtocol, Upstream, Verify,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 /// Annotations, and what is wrong with those that were looked at.
 pub(in crate::lower) struct Annotations<'a> {
@@ -25,8 +25,7 @@ const EJECTION: Duration = Duration::from_secs(30);
 const EJECTED_PERCENT: u8 = 10;
 
 /// Nothing that is checked may be asked more often, and nothing waits longer.
-const TIME_MIN: Duration = Duration::from_millis(10);
-const TIME_MAX: Duration = Duration::from_hours(1);
+const TIMES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
 
 impl<'a> Annotations<'a> {
     /// Those of an object.
@@ -62,7 +61,7 @@ impl<'a> Annotations<'a> {
         if let Some(balance) = self.parsed("balance", BALANCES, balance) {
             upstream.balance = balance;
         }
-        if let Some(timeout) = self.time("connect-timeout") {
+        if let Some(timeout) = self.time("connect-timeout", TIMES) {
             upstream.connect_timeout = timeout;
         }
         upstream.sends_proxy_protocol = self.proxy_protocol();
@@ -84,8 +83,8 @@ impl<'a> Annotations<'a> {
             self.parsed("health-path", "a path", |it| it.starts_with('/').then(|| it.to_owned()));
         let host = self.text("health-host").map(str::to_owned);
         let expect = self.parsed("health-expect", "a status or a range of them", range);
-        let interval = self.time("health-interval");
-        let timeout = self.time("health-timeout");
+        let interval = self.time("health-interval", TIMES);
+        let timeout = self.time("health-timeout", TIMES);
         let rise = self.count("health-rise");
         let fall = self.count("health-fall");
         let probe = match path {
@@ -112,14 +111,20 @@ impl<'a> Annotations<'a> {
         });
         Some(OutlierDetection {
             failures,
-            ejection: self.time("outlier-ejection").unwrap_or(EJECTION),
+            ejection: self.time("outlier-ejection", TIMES).unwrap_or(EJECTION),
             ejected_percent_max: percent.unwrap_or(EJECTED_PERCENT),
         })
     }
 
     /// A time such as `500ms`, `2s`, `1m`.
-    pub(in crate::lower) fn time(&mut self, name: &str) -> Option<Duration> {
-        self.parsed(name, "a time from 10ms to 1h, such as 500ms, 2s or 1m", time)
+    pub(in crate::lower) fn time(
+        &mut self,
+        name: &str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let (first, last) = (range.start(), range.end());
+        let wanted = format!("a time from {first:?} to {last:?}, such as 500ms, 2s or 1m");
+        self.parsed(name, &wanted, |text| time(text).filter(|it| range.contains(it)))
     }
 
     fn count(&mut self, name: &str) -> Option<u8> {
@@ -170,6 +175,5 @@ fn time(text: &str) -> Option<Duration> {
         "h" => number.checked_mul(3_600_000),
         _ => None,
     };
-    let time = Duration::from_millis(milliseconds?);
-    (TIME_MIN..=TIME_MAX).contains(&time).then_some(time)
+    Some(Duration::from_millis(milliseconds?))
 }

@@ -3,6 +3,7 @@
 mod annotation;
 mod endpoints;
 mod external;
+mod forward;
 mod port;
 mod protocol;
 mod tls;
@@ -17,14 +18,15 @@ use crate::{
     ObjectId, ObjectKey, ObjectKind,
     api::{BackendRef, ParentRef},
 };
+use endpoints::chosen;
 use lb_model::{Endpoint, Upstream, UpstreamProtocol, UpstreamTls};
 use protocol::Spoken;
 use std::collections::BTreeMap;
 
 pub(super) use annotation::Annotations;
-pub(super) use endpoints::{Place, chosen};
-pub(super) use port::{PortKey, PortOf};
-pub(super) use topology::same;
+pub(super) use endpoints::Place;
+pub(super) use forward::{backends, forwarding};
+pub(super) use port::PortKey;
 pub(super) use xbackend::report;
 
 /// Group of `XBackend` (GEP-4894).

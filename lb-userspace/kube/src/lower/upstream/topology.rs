@@ -65,7 +65,7 @@ pub(super) fn measure(places: &mut [Place<'_>], distribution: Option<&str>, opti
 }
 
 /// Whether both are known and equal.
-pub(in crate::lower) fn same(one: Option<&String>, other: Option<&String>) -> bool {
+fn same(one: Option<&String>, other: Option<&String>) -> bool {
     one.is_some() && one == other
 }
 

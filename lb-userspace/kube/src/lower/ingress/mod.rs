@@ -1,5 +1,9 @@
 //! Ingresses.
 
+mod class;
+
+pub(super) use class::Classes;
+
 use super::draft::Draft;
 
 /// Lowers the Ingresses of our classes.
