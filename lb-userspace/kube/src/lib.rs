@@ -3,20 +3,28 @@
 //! The way of a change: an API server's `watch` fills [`Objects`], those of all clusters are the
 //! [`World`], which is lowered (pure) to [`Lowered`]; when that runs, `status` writes it back.
 
+mod agent;
 pub mod api;
+mod kubeconfig;
 mod lower;
 mod lowered;
 mod manifest;
+mod needs;
 mod objects;
 mod options;
+mod range;
+mod watch;
 mod world;
 
+pub use agent::{Agent, Channels, ClusterReport, ClusterState, Outcome, Output};
+pub use kubeconfig::{Contexts, contexts};
 pub use lower::lower;
 pub use lowered::{Condition, ListenerReport, Lowered, Notice, ParentReport, Status};
 pub use manifest::ManifestError;
 pub use objects::{ObjectId, ObjectKey, ObjectKind, Objects, Store};
 pub use options::{
-    AddressRange, AddressRequest, ClusterOptions, Discovery, DiscoveryRule, GATEWAY_CONTROLLER,
+    AddressRequest, ClusterOptions, Discovery, DiscoveryRule, GATEWAY_CONTROLLER,
     INGRESS_CONTROLLER, LOAD_BALANCER_CLASS, Options, PREFIX, Pool,
 };
+pub use range::{AddressRange, RangeError};
 pub use world::{Cluster, World};

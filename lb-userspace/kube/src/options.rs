@@ -1,9 +1,14 @@
 //! What the operator says about clusters: lowered from the section `kubernetes` of the file.
 
-use crate::ObjectKey;
+use crate::{AddressRange, ObjectKey};
 use lb_model::{Certificate, ForwardingMode, HostPattern};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 /// Name of the controller in Gateway classes that are ours.
 pub const GATEWAY_CONTROLLER: &str = "lb.internal/gateway-controller";
@@ -27,6 +32,9 @@ pub struct Options {
     pub load_balancer_class: String,
     /// Services without a `loadBalancerClass` are served too.
     pub takes_unclassed_services: bool,
+    /// Classes whose Ingresses are served although their controller is another: to take over from
+    /// it without touching objects. A name may be that of no `IngressClass`.
+    pub ingress_classes: BTreeSet<String>,
     /// Ingresses without a class are served too, even if no class of ours is the default one.
     pub takes_unclassed_ingresses: bool,
     /// How packets reach pods, unless an annotation says otherwise.
@@ -59,6 +67,7 @@ impl Default for Options {
             clusters: Vec::new(),
             load_balancer_class: LOAD_BALANCER_CLASS.to_owned(),
             takes_unclassed_services: true,
+            ingress_classes: BTreeSet::new(),
             takes_unclassed_ingresses: false,
             mode: ForwardingMode::default(),
             pools: Vec::new(),
@@ -107,15 +116,6 @@ pub struct Pool {
     pub namespace_labels: BTreeMap<String, String>,
     /// Only to objects with these labels; empty = all.
     pub object_labels: BTreeMap<String, String>,
-}
-
-/// Addresses from the first to the last, both of one family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AddressRange {
-    /// The first.
-    pub first: IpAddr,
-    /// The last; not before the first.
-    pub last: IpAddr,
 }
 
 /// What is asked for.
