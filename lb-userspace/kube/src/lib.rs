@@ -9,6 +9,7 @@ mod kubeconfig;
 mod lower;
 mod lowered;
 mod manifest;
+mod migrate;
 mod needs;
 mod objects;
 mod options;
@@ -21,6 +22,7 @@ pub use kubeconfig::{Contexts, contexts};
 pub use lower::lower;
 pub use lowered::{Condition, ListenerReport, Lowered, Notice, ParentReport, Status};
 pub use manifest::ManifestError;
+pub use migrate::{Coverage, Migrated, migrate};
 pub use objects::{ObjectId, ObjectKey, ObjectKind, Objects, Store};
 pub use options::{
     AddressRequest, ClusterOptions, Discovery, DiscoveryRule, GATEWAY_CONTROLLER,

@@ -6,7 +6,7 @@ use crate::{
 };
 use lb_model::Desired;
 use serde::Serialize;
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// What lowering gives.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -17,6 +17,9 @@ pub struct Lowered {
     pub statuses: BTreeMap<ObjectId, Status>,
     /// What to tell users once, as Events.
     pub notices: Vec<Notice>,
+    /// Addresses by owner, for the next [`crate::World::assigned`].
+    #[serde(skip)]
+    pub assigned: Arc<BTreeMap<ObjectId, Vec<IpAddr>>>,
 }
 
 /// What to say about an object, once [`Lowered::desired`] runs.

@@ -1,8 +1,8 @@
 //! What lowering looks at: every cluster's objects, and what the operator says about them.
 
-use crate::{Objects, Options};
+use crate::{ObjectId, Objects, Options};
 use lb_model::Desired;
-use std::sync::Arc;
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// What lowering looks at. Equal worlds give equal results on every router.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,9 @@ pub struct World {
     pub clusters: Vec<Cluster>,
     /// This replica holds the Lease: it hands out addresses that status does not name yet.
     pub leads: bool,
+    /// Addresses as this replica's last lowering gave them ([`crate::Lowered::assigned`]): they hold
+    /// until status names them.
+    pub assigned: Arc<BTreeMap<ObjectId, Vec<IpAddr>>>,
     /// Seconds since the Unix epoch.
     pub now_seconds: u64,
 }

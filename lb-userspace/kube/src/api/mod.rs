@@ -31,7 +31,7 @@ pub use policy::{
     ReferenceGrant, ReferenceGrantSpec, SubjectAltNameSpec, XBackendTrafficPolicy,
     XBackendTrafficPolicySpec,
 };
-pub use pool::{AddressPool, AddressPoolSpec, AddressPoolStatus};
+pub use pool::{ADDRESS_POOL_RANGES_MAX, AddressPool, AddressPoolSpec, AddressPoolStatus};
 pub use reference::{BackendRef, ObjectRef, ParentRef, SecretRef};
 pub use route::{
     FieldMatchSpec, GRPCRoute, GRPCRouteSpec, GrpcMatch, GrpcMethodMatch, GrpcRule, HTTPRoute,

@@ -29,6 +29,9 @@ pub struct AddressPoolSpec {
     pub service_selector: Option<LabelSelector>,
 }
 
+/// Most entries of `addresses` that count.
+pub const ADDRESS_POOL_RANGES_MAX: usize = 256;
+
 /// How full it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

@@ -1,6 +1,0 @@
-//! Ingresses.
-
-use super::draft::Draft;
-
-/// Lowers the Ingresses of our classes.
-pub(super) fn lower(_draft: &mut Draft<'_>) {}
