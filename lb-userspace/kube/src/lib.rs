@@ -3,16 +3,22 @@
 //! The way of a change: an API server's `watch` fills [`Objects`], those of all clusters are the
 //! [`World`], which is lowered (pure) to [`Lowered`]; when that runs, `status` writes it back.
 
+mod agent;
 pub mod api;
+mod kubeconfig;
 mod lower;
 mod lowered;
 mod manifest;
 mod migrate;
+mod needs;
 mod objects;
 mod options;
 mod range;
+mod watch;
 mod world;
 
+pub use agent::{Agent, Channels, ClusterReport, ClusterState, Outcome, Output};
+pub use kubeconfig::{Contexts, contexts};
 pub use lower::lower;
 pub use lowered::{Condition, ListenerReport, Lowered, Notice, ParentReport, Status};
 pub use manifest::ManifestError;
