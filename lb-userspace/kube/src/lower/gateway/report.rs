@@ -241,22 +241,7 @@ fn conditions(listener: &ListenerDraft, generation: i64) -> Vec<Condition> {
         }
         _ => Some(Problem::new("Pending", "the Gateway is not served")),
     };
-    let conflicted = match &listener.conflict {
-        Some(problem) => Condition {
-            kind: "Conflicted",
-            holds: Some(true),
-            reason: problem.reason,
-            message: problem.message.clone(),
-            generation,
-        },
-        None => Condition {
-            kind: "Conflicted",
-            holds: Some(false),
-            reason: "NoConflicts",
-            message: "no other listener is in its way".to_owned(),
-            generation,
-        },
-    };
+    let conflicted = conflicted(listener.conflict.as_ref(), generation);
     let unprogrammed = unprogrammed.as_ref();
     let unresolved = listener.unresolved.as_ref();
     let references = "all references are resolved";
@@ -269,15 +254,32 @@ fn conditions(listener: &ListenerDraft, generation: i64) -> Vec<Condition> {
 }
 
 fn unknown(spec: &ListenerSpec, generation: i64) -> ListenerReport {
-    let problem = listener::protocol(spec).err();
+    let refusal = listener::protocol(spec).err();
     let invalid = Problem::new("Invalid", "it is not accepted");
+    let references = "all references are resolved";
     ListenerReport {
         name: spec.name.clone(),
         attached_routes: 0,
         supported_kinds: Vec::new(),
         conditions: vec![
-            Condition::unless(problem.as_ref(), "Accepted", "Accepted", "it is valid", generation),
+            Condition::unless(refusal.as_ref(), "Accepted", "Accepted", "it is valid", generation),
+            conflicted(None, generation),
             Condition::unless(Some(&invalid), "Programmed", "Programmed", "", generation),
+            Condition::unless(None, "ResolvedRefs", "ResolvedRefs", references, generation),
         ],
+    }
+}
+
+fn conflicted(conflict: Option<&Problem>, generation: i64) -> Condition {
+    let (reason, message) = match conflict {
+        Some(problem) => (problem.reason, problem.message.as_str()),
+        None => ("NoConflicts", "no other listener is in its way"),
+    };
+    Condition {
+        kind: "Conflicted",
+        holds: Some(conflict.is_some()),
+        reason,
+        message: message.to_owned(),
+        generation,
     }
 }
