@@ -7,7 +7,8 @@ use super::{
     source::Source,
 };
 use crate::{
-    api::BackendRef,
+    ObjectKey,
+    api::{BackendRef, SessionPersistence},
     lower::{draft::Draft, upstream::Wanted},
 };
 use lb_model::{Filters, RequestMatch, RouteBackend, UpstreamProtocol};
@@ -27,7 +28,7 @@ pub(super) struct Context<'c, 'w> {
     pub(super) findings: &'c mut Findings,
 }
 
-impl Context<'_, '_> {
+impl<'w> Context<'_, 'w> {
     /// The upstream for a backend of requests; `None` = it cannot be used, which is noted.
     pub(super) fn upstream(
         &mut self,
@@ -65,6 +66,17 @@ impl Context<'_, '_> {
                 None
             }
         }
+    }
+
+    /// How sessions are kept that a policy for the only backend of a rule wants to be kept.
+    pub(super) fn persistence_of(&self, backends: &[BackendRef]) -> Option<&'w SessionPersistence> {
+        let [backend] = backends else { return None };
+        if backend.kind.as_deref().unwrap_or("Service") != "Service" {
+            return None;
+        }
+        let namespace = backend.namespace.as_deref().unwrap_or(&self.source.key.namespace);
+        let service = ObjectKey::new(namespace, &backend.name);
+        self.draft.policies.traffic(&service)?.session_persistence.as_ref()
     }
 
     /// Notes a reference that leads nowhere.
