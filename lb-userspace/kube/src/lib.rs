@@ -13,7 +13,10 @@ mod range;
 mod world;
 
 pub use lower::lower;
-pub use lowered::{Condition, ListenerReport, Lowered, Notice, ParentReport, Status};
+pub use lowered::{
+    Condition, Infrastructure, InfrastructureChange, ListenerReport, Lowered, Notice, ParentReport,
+    Status,
+};
 pub use manifest::ManifestError;
 pub use objects::{ObjectId, ObjectKey, ObjectKind, Objects, Store};
 pub use options::{
