@@ -141,11 +141,11 @@ pub struct InfrastructureChange {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Infrastructure {
     /// A Service, to be applied.
-    Service(Service),
+    Service(Box<Service>),
     /// The Service is to be removed.
     NoService(ObjectKey),
     /// A slice of its addresses, to be applied.
-    Slice(EndpointSlice),
+    Slice(Box<EndpointSlice>),
     /// The slice is to be removed.
     NoSlice(ObjectKey),
 }

@@ -55,10 +55,11 @@ pub(super) fn report(draft: &mut Draft<'_>, gateways: &Gateways) {
     for ((cluster, services), slices) in draft.world.clusters.iter().zip(services).zip(slices) {
         let objects = &cluster.objects;
         let (added, removed) = difference(&objects.services, services, MANAGED_BY);
-        let mut changes: Vec<_> = added.into_iter().map(Infrastructure::Service).collect();
+        let mut changes: Vec<_> =
+            added.into_iter().map(|it| Infrastructure::Service(Box::new(it))).collect();
         changes.extend(removed.into_iter().map(Infrastructure::NoService));
         let (added, removed) = difference(&objects.endpoint_slices, slices, SLICE_MANAGED_BY);
-        changes.extend(added.into_iter().map(Infrastructure::Slice));
+        changes.extend(added.into_iter().map(|it| Infrastructure::Slice(Box::new(it))));
         changes.extend(removed.into_iter().map(Infrastructure::NoSlice));
         let cluster = &cluster.name;
         let change = |change| InfrastructureChange { cluster: cluster.clone(), change };
