@@ -4,14 +4,17 @@
 //! [`World`], which is lowered (pure) to [`Lowered`]; when that runs, `status` writes it back.
 
 pub mod api;
+mod lease;
 mod lower;
 mod lowered;
 mod manifest;
 mod objects;
 mod options;
 mod range;
+mod status;
 mod world;
 
+pub use lease::{Candidate, elect};
 pub use lower::lower;
 pub use lowered::{Condition, ListenerReport, Lowered, Notice, ParentReport, Status};
 pub use manifest::ManifestError;
@@ -21,4 +24,5 @@ pub use options::{
     INGRESS_CONTROLLER, LOAD_BALANCER_CLASS, Options, PREFIX, Pool,
 };
 pub use range::{AddressRange, RangeError};
+pub use status::{Counts, Writer};
 pub use world::{Cluster, World};
