@@ -68,11 +68,12 @@ impl Candidate {
 
     /// Stops leading and gives the Lease back, so that another leads at once.
     pub async fn release(mut self) {
-        if let Some(stop) = self.stop.take() {
-            // Nobody waits for that if the task ended.
-            let _ = stop.send(());
+        if self.stop.take().is_none_or(|it| it.send(()).is_err()) {
+            return;
         }
-        let _ = (&mut self.task).await;
+        if let Err(error) = (&mut self.task).await {
+            tracing::debug!(%error, "the election ended badly");
+        }
     }
 }
 

@@ -25,10 +25,10 @@ const BURST: u32 = 25;
 const REFILL: Duration = Duration::from_secs(1);
 
 /// A notice that comes back within this time is not told again.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 
 /// As long as an API server keeps Events by default: after it, one is a new one.
-const FORGET: Duration = Duration::from_secs(3_600);
+const FORGET: Duration = Duration::from_hours(1);
 
 /// Notices remembered; more are not told.
 const TOLD_MAX: usize = 10_000;

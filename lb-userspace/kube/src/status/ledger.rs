@@ -15,12 +15,12 @@ const INTERVAL: Duration = Duration::from_millis(100);
 
 /// After a failure, doubled with each.
 const RETRY: Duration = Duration::from_millis(500);
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const RETRY_MAX: Duration = Duration::from_mins(1);
 
 /// Before the same is written again, which somebody else overwrote; doubled with each time: two
 /// writers that do not agree must not keep an API server busy.
 const AGAIN: Duration = Duration::from_secs(1);
-const AGAIN_MAX: Duration = Duration::from_secs(300);
+const AGAIN_MAX: Duration = Duration::from_mins(5);
 
 /// What was written to each object.
 #[derive(Debug, Default)]

@@ -52,14 +52,17 @@ impl Status {
         match self {
             Self::Gateway { listeners, .. } | Self::ListenerSet { listeners, .. } => {
                 let listener = listeners.iter_mut().filter(|it| it.name == section);
-                let conditions = listener.flat_map(|it| &mut it.conditions);
-                conditions.for_each(|it| pend(it, why));
+                for condition in listener.flat_map(|it| &mut it.conditions) {
+                    pend(condition, why);
+                }
             }
             Self::LoadBalancer { ports, conditions, .. } => {
                 for (_, _, error) in ports {
                     error.get_or_insert_with(|| NOT_PROGRAMMED.to_owned());
                 }
-                conditions.iter_mut().for_each(|it| pend(it, why));
+                for condition in conditions {
+                    pend(condition, why);
+                }
             }
             _ => {}
         }
@@ -90,6 +93,6 @@ fn pend(condition: &mut Condition, why: &str) {
     if condition.kind == "Programmed" && condition.holds == Some(true) {
         condition.holds = Some(false);
         condition.reason = PENDING;
-        condition.message = why.to_owned();
+        why.clone_into(&mut condition.message);
     }
 }

@@ -39,29 +39,33 @@ impl Said {
         let key = &id.key;
         Some(match id.kind {
             ObjectKind::GatewayClass => {
-                Self::GatewayClass(own(&objects.gateway_classes.get(key)?.status))
+                Self::GatewayClass(own(objects.gateway_classes.get(key)?.status.as_ref()))
             }
-            ObjectKind::Gateway => Self::Gateway(own(&objects.gateways.get(key)?.status)),
+            ObjectKind::Gateway => Self::Gateway(own(objects.gateways.get(key)?.status.as_ref())),
             ObjectKind::ListenerSet => {
-                Self::ListenerSet(own(&objects.listener_sets.get(key)?.status))
+                Self::ListenerSet(own(objects.listener_sets.get(key)?.status.as_ref()))
             }
-            ObjectKind::HttpRoute => Self::Route(own(&objects.http_routes.get(key)?.status)),
-            ObjectKind::GrpcRoute => Self::Route(own(&objects.grpc_routes.get(key)?.status)),
-            ObjectKind::TlsRoute => Self::Route(own(&objects.tls_routes.get(key)?.status)),
-            ObjectKind::TcpRoute => Self::Route(own(&objects.tcp_routes.get(key)?.status)),
-            ObjectKind::UdpRoute => Self::Route(own(&objects.udp_routes.get(key)?.status)),
-            ObjectKind::XBackend => Self::Route(own(&objects.backends.get(key)?.status)),
+            ObjectKind::HttpRoute => {
+                Self::Route(own(objects.http_routes.get(key)?.status.as_ref()))
+            }
+            ObjectKind::GrpcRoute => {
+                Self::Route(own(objects.grpc_routes.get(key)?.status.as_ref()))
+            }
+            ObjectKind::TlsRoute => Self::Route(own(objects.tls_routes.get(key)?.status.as_ref())),
+            ObjectKind::TcpRoute => Self::Route(own(objects.tcp_routes.get(key)?.status.as_ref())),
+            ObjectKind::UdpRoute => Self::Route(own(objects.udp_routes.get(key)?.status.as_ref())),
+            ObjectKind::XBackend => Self::Route(own(objects.backends.get(key)?.status.as_ref())),
             ObjectKind::BackendTlsPolicy => {
-                Self::Policy(own(&objects.backend_tls_policies.get(key)?.status))
+                Self::Policy(own(objects.backend_tls_policies.get(key)?.status.as_ref()))
             }
             ObjectKind::XBackendTrafficPolicy => {
-                Self::Policy(own(&objects.traffic_policies.get(key)?.status))
+                Self::Policy(own(objects.traffic_policies.get(key)?.status.as_ref()))
             }
             ObjectKind::AddressPool => {
-                Self::AddressPool(own(&objects.address_pools.get(key)?.status))
+                Self::AddressPool(own(objects.address_pools.get(key)?.status.as_ref()))
             }
-            ObjectKind::Service => Self::Service(own(&objects.services.get(key)?.status)),
-            ObjectKind::Ingress => Self::Ingress(own(&objects.ingresses.get(key)?.status)),
+            ObjectKind::Service => Self::Service(own(objects.services.get(key)?.status.as_ref())),
+            ObjectKind::Ingress => Self::Ingress(own(objects.ingresses.get(key)?.status.as_ref())),
             ObjectKind::IngressClass | ObjectKind::ConfigMap | ObjectKind::Namespace => {
                 return None;
             }
@@ -171,8 +175,8 @@ pub(super) fn resource(kind: ObjectKind) -> ApiResource {
     }
 }
 
-fn own<T: Clone + Default>(status: &Option<T>) -> T {
-    status.clone().unwrap_or_default()
+fn own<T: Clone + Default>(status: Option<&T>) -> T {
+    status.cloned().unwrap_or_default()
 }
 
 fn read<T: Default + DeserializeOwned>(status: Option<&Value>) -> Option<T> {

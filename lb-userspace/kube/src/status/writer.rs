@@ -130,7 +130,7 @@ impl Run {
                     if changed.is_err() {
                         return;
                     }
-                    self.publication = self.published.borrow_and_update().clone();
+                    self.publication.clone_from(&self.published.borrow_and_update());
                     self.look().await;
                 }
                 changed = self.leads.changed() => {
