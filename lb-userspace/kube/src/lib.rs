@@ -8,6 +8,7 @@ mod lease;
 mod lower;
 mod lowered;
 mod manifest;
+mod migrate;
 mod objects;
 mod options;
 mod range;
@@ -18,6 +19,7 @@ pub use lease::{Candidate, elect};
 pub use lower::lower;
 pub use lowered::{Condition, ListenerReport, Lowered, Notice, ParentReport, Status};
 pub use manifest::ManifestError;
+pub use migrate::{Coverage, Migrated, migrate};
 pub use objects::{ObjectId, ObjectKey, ObjectKind, Objects, Store};
 pub use options::{
     AddressRequest, ClusterOptions, Discovery, DiscoveryRule, GATEWAY_CONTROLLER,

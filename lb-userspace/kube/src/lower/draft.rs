@@ -1,6 +1,6 @@
 //! What is lowered so far.
 
-use super::{address::Addresses, index::Index, policy::Ancestors};
+use super::{address::Addresses, index::Index, policy::Policies, upstream::Resolved};
 use crate::{Lowered, Notice, ObjectId, ObjectKey, ObjectKind, Status, World, world::Cluster};
 use lb_model::Desired;
 use std::collections::BTreeMap;
@@ -19,20 +19,24 @@ pub(super) struct Draft<'a> {
     pub(super) statuses: BTreeMap<ObjectId, Status>,
     /// What to tell once.
     pub(super) notices: Vec<Notice>,
-    /// Policies in use, and by whom: told at the end.
-    pub(super) ancestors: Ancestors,
+    /// Policies, and by whom they are in use: told at the end.
+    pub(super) policies: Policies<'a>,
+    /// Backends looked up already.
+    pub(super) resolved: Resolved,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(world: &'a World) -> Self {
+        let index = Index::new(world);
         Self {
             world,
-            index: Index::new(world),
+            policies: Policies::new(&index),
+            index,
             addresses: Addresses::default(),
             desired: Desired::default(),
             statuses: BTreeMap::new(),
             notices: Vec::new(),
-            ancestors: Ancestors::default(),
+            resolved: Resolved::default(),
         }
     }
 

@@ -4,15 +4,20 @@
 
 mod address;
 mod certificate;
+mod condition;
 mod discovery;
 mod draft;
 mod gateway;
 mod index;
 mod ingress;
+mod name;
 mod policy;
 mod route;
 mod service;
 mod upstream;
+
+pub use ingress::Coverage;
+pub(crate) use ingress::ingress_coverage;
 
 use crate::{Lowered, World};
 use draft::Draft;
