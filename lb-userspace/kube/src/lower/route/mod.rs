@@ -58,3 +58,6 @@ fn lower_one<'a>(
     }
     report::report(draft, source, attachments, &findings);
 }
+
+#[cfg(test)]
+mod tests;
