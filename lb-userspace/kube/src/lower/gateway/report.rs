@@ -239,7 +239,7 @@ fn conditions(listener: &ListenerDraft, generation: i64) -> Vec<Condition> {
             let why = listener.unresolved.as_ref().map_or("it is not valid", |it| &it.message);
             Some(Problem::new("Invalid", why))
         }
-        _ => Some(Problem::new("Pending", "the Gateway has no address")),
+        _ => Some(Problem::new("Pending", "the Gateway is not served")),
     };
     let conflicted = match &listener.conflict {
         Some(problem) => Condition {
