@@ -45,7 +45,9 @@ fn map(value: Value, text: &impl Fn(String) -> String) -> Value {
     match value {
         Value::String(it) => Value::String(text(it)),
         Value::Array(items) => items.into_iter().map(|it| map(it, text)).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(name, it)| (name, map(it, text))).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, it)| (name, map(it, text))).collect()
+        }
         other => other,
     }
 }
