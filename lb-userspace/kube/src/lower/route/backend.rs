@@ -7,7 +7,8 @@ use super::{
     source::Source,
 };
 use crate::{
-    api::BackendRef,
+    ObjectKey,
+    api::{BackendRef, SessionPersistence},
     lower::{
         draft::Draft,
         gateway::GROUP,
@@ -85,6 +86,17 @@ impl<'c, 'w> Context<'c, 'w> {
             client_certificate: self.target.certificate,
             ancestors: &self.target.gateways,
         }
+    }
+
+    /// How sessions are kept that a policy for the only backend of a rule wants to be kept.
+    pub(super) fn persistence_of(&self, backends: &[BackendRef]) -> Option<&'w SessionPersistence> {
+        let [backend] = backends else { return None };
+        if backend.kind.as_deref().unwrap_or("Service") != "Service" {
+            return None;
+        }
+        let namespace = backend.namespace.as_deref().unwrap_or(&self.source.key.namespace);
+        let service = ObjectKey::new(namespace, &backend.name);
+        self.draft.policies.traffic(&service)?.session_persistence.as_ref()
     }
 
     /// Notes a reference that leads nowhere.
