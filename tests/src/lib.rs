@@ -15,6 +15,7 @@ pub mod demo;
 pub mod desync;
 pub mod http;
 pub mod http2;
+pub mod kube;
 pub mod lab;
 pub mod lbd;
 pub mod origin;

@@ -4,6 +4,7 @@
 //! [`World`], which is lowered (pure) to [`Lowered`]; when that runs, `status` writes it back.
 
 pub mod api;
+mod lease;
 mod lower;
 mod lowered;
 mod manifest;
@@ -11,10 +12,15 @@ mod migrate;
 mod objects;
 mod options;
 mod range;
+mod status;
 mod world;
 
+pub use lease::{Candidate, elect};
 pub use lower::lower;
-pub use lowered::{Condition, ListenerReport, Lowered, Notice, ParentReport, Status};
+pub use lowered::{
+    Condition, Infrastructure, InfrastructureChange, ListenerReport, Lowered, Notice, ParentReport,
+    Status,
+};
 pub use manifest::ManifestError;
 pub use migrate::{Coverage, Migrated, migrate};
 pub use objects::{ObjectId, ObjectKey, ObjectKind, Objects, Store};
@@ -23,4 +29,5 @@ pub use options::{
     INGRESS_CONTROLLER, LOAD_BALANCER_CLASS, Options, PREFIX, Pool,
 };
 pub use range::{AddressRange, RangeError};
+pub use status::{Counts, Writer};
 pub use world::{Cluster, World};

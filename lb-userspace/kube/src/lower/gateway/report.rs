@@ -1,7 +1,7 @@
 //! What is said about GatewayClasses, Gateways and ListenerSets.
 
 use super::{
-    Draft, GROUP, GatewayDraft, Gateways, ListenerDraft, Problem, class, listener,
+    Draft, GROUP, GatewayDraft, Gateways, ListenerDraft, Problem, class, infrastructure, listener,
     listener_set::SetDraft,
 };
 use crate::{
@@ -17,6 +17,7 @@ pub(in crate::lower) fn report(draft: &mut Draft<'_>, gateways: &Gateways) {
     for (key, gateway) in &gateways.gateways {
         report_gateway(draft, key, gateway);
     }
+    infrastructure::report(draft, gateways);
 }
 
 fn report_gateway(draft: &mut Draft<'_>, key: &ObjectKey, gateway: &GatewayDraft) {

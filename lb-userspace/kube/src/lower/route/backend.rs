@@ -9,12 +9,13 @@ use super::{
 use crate::{
     ObjectKey,
     api::{BackendRef, SessionPersistence},
-    lower::{draft::Draft, upstream::Wanted},
+    lower::{
+        draft::Draft,
+        gateway::GROUP,
+        upstream::{Place, Wanted},
+    },
 };
 use lb_model::{Filters, RequestMatch, RouteBackend, UpstreamProtocol};
-
-/// Group of routes, which refer to backends.
-const GROUP: &str = "gateway.networking.k8s.io";
 
 /// A backend's weight, unless it says otherwise, and at most (Gateway API, `BackendRef.weight`).
 const WEIGHT_DEFAULT: u32 = 1;
@@ -28,7 +29,7 @@ pub(super) struct Context<'c, 'w> {
     pub(super) findings: &'c mut Findings,
 }
 
-impl<'w> Context<'_, 'w> {
+impl<'c, 'w> Context<'c, 'w> {
     /// The upstream for a backend of requests; `None` = it cannot be used, which is noted.
     pub(super) fn upstream(
         &mut self,
@@ -49,7 +50,33 @@ impl<'w> Context<'_, 'w> {
         protocol: UpstreamProtocol,
         is_stream: bool,
     ) -> Option<String> {
-        let wanted = Wanted {
+        let wanted = self.wanted(backend, protocol, is_stream);
+        match self.draft.upstream(&wanted) {
+            Ok(name) => Some(name),
+            Err(problem) => {
+                self.findings.unresolved.push(problem.into());
+                None
+            }
+        }
+    }
+
+    /// The endpoints of a backend that packets can be forwarded to as they are; `None` = the
+    /// proxy is needed, if only to refuse.
+    pub(super) fn forwardable(&mut self, backend: &BackendRef) -> Option<Vec<Place<'w>>> {
+        let wanted = self.wanted(backend, UpstreamProtocol::Auto, true);
+        self.draft.forwardable(&wanted).ok().flatten()
+    }
+
+    fn wanted<'b>(
+        &self,
+        backend: &'b BackendRef,
+        protocol: UpstreamProtocol,
+        is_stream: bool,
+    ) -> Wanted<'b>
+    where
+        'c: 'b,
+    {
+        Wanted {
             clusters: &self.source.clusters,
             referrer: (GROUP, self.source.kind.name()),
             namespace: &self.source.key.namespace,
@@ -58,13 +85,6 @@ impl<'w> Context<'_, 'w> {
             is_stream,
             client_certificate: self.target.certificate,
             ancestors: &self.target.gateways,
-        };
-        match self.draft.upstream(&wanted) {
-            Ok(name) => Some(name),
-            Err(problem) => {
-                self.findings.unresolved.push(problem.into());
-                None
-            }
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) fn actions(
     let retry = rule.retry.as_ref().map(retry).transpose()?;
     let wanted = rule.session_persistence.as_ref();
     let wanted = wanted.or_else(|| cx.persistence_of(&rule.backend_refs));
-    let persistence = wanted.map(|it| self::persistence(it, cx.source, place)).transpose()?;
+    let persistence = wanted.map(|it| persistence(it, cx.source, place)).transpose()?;
     let asked = filter::lower(&rule.filters, matches)?;
     let mut filters = asked.resolve(cx)?;
     let protocol = UpstreamProtocol::Auto;
