@@ -6,6 +6,7 @@
 mod agent;
 pub mod api;
 mod kubeconfig;
+mod lease;
 mod lower;
 mod lowered;
 mod manifest;
@@ -15,12 +16,17 @@ mod objects;
 mod options;
 mod range;
 mod watch;
-mod world;
-
 pub use agent::{Agent, Channels, ClusterReport, ClusterState, Outcome, Output};
 pub use kubeconfig::{Contexts, contexts};
+mod status;
+mod world;
+
+pub use lease::{Candidate, elect};
 pub use lower::lower;
-pub use lowered::{Condition, ListenerReport, Lowered, Notice, ParentReport, Status};
+pub use lowered::{
+    Condition, Infrastructure, InfrastructureChange, ListenerReport, Lowered, Notice, ParentReport,
+    Status,
+};
 pub use manifest::ManifestError;
 pub use migrate::{Coverage, Migrated, migrate};
 pub use objects::{ObjectId, ObjectKey, ObjectKind, Objects, Store};
@@ -29,4 +35,5 @@ pub use options::{
     INGRESS_CONTROLLER, LOAD_BALANCER_CLASS, Options, PREFIX, Pool,
 };
 pub use range::{AddressRange, RangeError};
+pub use status::{Counts, Writer};
 pub use world::{Cluster, World};

@@ -1,9 +1,10 @@
 //! What lowering gives: what to run, and what to say about each object.
 
 use crate::{
-    ObjectId,
+    ObjectId, ObjectKey,
     api::{GatewayAddressStatus, ParentRef, RouteGroupKind},
 };
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use lb_model::Desired;
 use serde::Serialize;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -17,6 +18,8 @@ pub struct Lowered {
     pub statuses: BTreeMap<ObjectId, Status>,
     /// What to tell users once, as Events.
     pub notices: Vec<Notice>,
+    /// What to change of objects that stand for Gateways in their clusters.
+    pub infrastructure: Vec<InfrastructureChange>,
     /// Addresses by owner, for the next [`crate::World::assigned`].
     #[serde(skip)]
     pub assigned: Arc<BTreeMap<ObjectId, Vec<IpAddr>>>,
@@ -122,4 +125,27 @@ pub struct Notice {
     pub reason: &'static str,
     /// For people.
     pub message: String,
+}
+
+/// A change of objects that stand for a Gateway, to be made by the replica that leads. It is told
+/// again until the cluster has it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InfrastructureChange {
+    /// Name of the cluster.
+    pub cluster: String,
+    /// What is to be done there.
+    pub change: Infrastructure,
+}
+
+/// What an object that stands for a Gateway is to be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Infrastructure {
+    /// A Service, to be applied.
+    Service(Box<Service>),
+    /// The Service is to be removed.
+    NoService(ObjectKey),
+    /// A slice of its addresses, to be applied.
+    Slice(Box<EndpointSlice>),
+    /// The slice is to be removed.
+    NoSlice(ObjectKey),
 }

@@ -65,6 +65,7 @@ fn listener() -> impl Strategy<Value = Listener> {
                 host: HostPattern::Any,
                 tls: None,
                 takes_proxy_protocol: proxied,
+                sources: Vec::new(),
                 connections_max,
                 http: lb_userspace::model::HttpOptions {
                     header_timeout,

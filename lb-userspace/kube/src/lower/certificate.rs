@@ -83,7 +83,7 @@ impl Draft<'_> {
         let bytes = if kind == "ConfigMap" {
             let found = objects.config_maps.get(key).ok_or(CertificateProblem::Missing)?;
             let text = found.data.as_ref().and_then(|it| it.get(AUTHORITIES));
-            text.map(|it| it.as_bytes())
+            text.map(String::as_bytes)
         } else {
             let found = objects.secrets.get(key).ok_or(CertificateProblem::Missing)?;
             found.data.as_ref().and_then(|it| it.get(AUTHORITIES)).map(|it| it.0.as_slice())
@@ -103,8 +103,8 @@ impl Draft<'_> {
 /// Whether a chain and a key can be used together. Reading keys is slow and every lowering asks for
 /// all of them: results are remembered.
 fn check(chain: &[u8], key: &[u8]) -> Result<(), CertificateProblem> {
-    static REMEMBERED: LazyLock<Mutex<HashMap<[u8; 32], Result<(), CertificateProblem>>>> =
-        LazyLock::new(Mutex::default);
+    type Results = HashMap<[u8; 32], Result<(), CertificateProblem>>;
+    static REMEMBERED: LazyLock<Mutex<Results>> = LazyLock::new(Mutex::default);
     let digest = digest(chain, key);
     let remembered = || REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(result) = remembered().get(&digest) {

@@ -1,7 +1,10 @@
 //! What is lowered so far.
 
 use super::{address::Addresses, index::Index, policy::Policies, upstream::Resolved};
-use crate::{Lowered, Notice, ObjectId, ObjectKey, ObjectKind, Status, World, world::Cluster};
+use crate::{
+    InfrastructureChange, Lowered, Notice, ObjectId, ObjectKey, ObjectKind, Status, World,
+    world::Cluster,
+};
 use lb_model::Desired;
 use std::collections::BTreeMap;
 
@@ -19,6 +22,8 @@ pub(super) struct Draft<'a> {
     pub(super) statuses: BTreeMap<ObjectId, Status>,
     /// What to tell once.
     pub(super) notices: Vec<Notice>,
+    /// What to change of objects that stand for Gateways.
+    pub(super) infrastructure: Vec<InfrastructureChange>,
     /// Policies, and by whom they are in use: told at the end.
     pub(super) policies: Policies<'a>,
     /// Backends looked up already.
@@ -36,6 +41,7 @@ impl<'a> Draft<'a> {
             desired: Desired::default(),
             statuses: BTreeMap::new(),
             notices: Vec::new(),
+            infrastructure: Vec::new(),
             resolved: Resolved::default(),
         }
     }
@@ -63,6 +69,7 @@ impl<'a> Draft<'a> {
             desired: self.desired,
             statuses: self.statuses,
             notices: self.notices,
+            infrastructure: self.infrastructure,
             assigned: self.addresses.assigned(),
         }
     }

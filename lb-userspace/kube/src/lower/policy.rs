@@ -16,11 +16,17 @@ use crate::{
     },
     lowered::ParentReport,
 };
+use k8s_openapi::api::core::v1::Service;
 use lb_model::{SubjectAltName, UpstreamTls, Verify};
 use std::collections::BTreeMap;
 
 /// Ancestors that a policy's status may name (Gateway API, `PolicyStatus.ancestors`).
 const ANCESTORS_MAX: usize = 16;
+
+/// What is said of a traffic policy in force: the budget here has no interval, and persistence
+/// belongs to rules of routes.
+const TRAFFIC: &str = "it is in force: the budget is a share of the requests under way, \
+    and sessions are kept by rules that have no other backend";
 
 /// Policies of both kinds, and by whom their Services are in use.
 #[derive(Default)]
@@ -74,9 +80,10 @@ impl<'a> Policies<'a> {
         }
     }
 
-    /// The `XBackendTrafficPolicy` that is in force for a Service, with its name.
+    /// What the `XBackendTrafficPolicy` that is in force for a Service says.
     pub(super) fn traffic(&self, service: &ObjectKey) -> Option<&'a XBackendTrafficPolicySpec> {
-        self.traffic.of(service, None).map(|(_, policy)| &policy.spec)
+        let spec = self.traffic.of(service, None).map(|(_, policy)| &policy.spec)?;
+        unserved(spec).is_none().then_some(spec)
     }
 }
 
@@ -106,17 +113,14 @@ impl Draft<'_> {
         for reference in &spec.ca_certificate_refs {
             let key = ObjectKey::new(namespace, &reference.name);
             let kind = reference.kind.as_str();
-            let found = match (reference.group.as_str(), kind) {
-                ("", "ConfigMap" | "Secret") => {
-                    self.authorities(cluster, kind, &key).map_err(|error| {
-                        Problem::new("InvalidCACertificateRef", format!("{kind} {key}: {error}"))
-                    })
-                }
-                _ => {
-                    let message =
-                        format!("a {kind} holds no authorities, ConfigMaps and Secrets do");
-                    Err(Problem::new("InvalidKind", message))
-                }
+            let is_known = matches!(kind, "ConfigMap" | "Secret") && reference.group.is_empty();
+            let found = if is_known {
+                self.authorities(cluster, kind, &key).map_err(|error| {
+                    Problem::new("InvalidCACertificateRef", format!("{kind} {key}: {error}"))
+                })
+            } else {
+                let message = format!("a {kind} holds no authorities, ConfigMaps and Secrets do");
+                Err(Problem::new("InvalidKind", message))
             };
             match found {
                 Ok(pem) => bundle.extend(pem.into_iter().chain([b'\n'])),
@@ -160,10 +164,11 @@ pub(super) fn report(draft: &mut Draft<'_>) {
         let Some((cluster, first)) = objects.first().copied() else { continue };
         let checked = draft.check_validation(cluster, &key.namespace, &first.spec.validation);
         let conflict = policies.tls.conflict(key, first);
-        let problem = conflict.as_ref().or(checked.tls.as_ref().err());
+        let missing = || missing_target(draft, key, &first.spec.target_refs);
+        let problem = conflict.or_else(missing).or_else(|| checked.tls.err());
         for (cluster, object) in objects {
             let generation = object.metadata.generation.unwrap_or_default();
-            let unresolved = checked.unresolved.as_ref();
+            let (problem, unresolved) = (problem.as_ref(), checked.unresolved.as_ref());
             let resolved = "all references are resolved";
             let conditions = vec![
                 Condition::unless(problem, "Accepted", "Accepted", "it is in force", generation),
@@ -177,13 +182,13 @@ pub(super) fn report(draft: &mut Draft<'_>) {
     for (key, objects) in &policies.traffic.all {
         let Some((_, first)) = objects.first().copied() else { continue };
         let conflict = policies.traffic.conflict(key, first);
-        let problem = conflict.or_else(|| unserved(&first.spec));
+        let missing = || missing_target(draft, key, &first.spec.target_refs);
+        let problem = conflict.or_else(missing).or_else(|| unserved(&first.spec));
         for (cluster, object) in objects {
             let generation = object.metadata.generation.unwrap_or_default();
             let problem = problem.as_ref();
-            let in_force = "it is in force";
             let conditions =
-                vec![Condition::unless(problem, "Accepted", "Accepted", in_force, generation)];
+                vec![Condition::unless(problem, "Accepted", "Accepted", TRAFFIC, generation)];
             let reports = policies.ancestors(key, &first.spec.target_refs, &conditions);
             let id = draft.id(*cluster, ObjectKind::XBackendTrafficPolicy, key);
             draft.statuses.insert(id, Status::Ancestors(reports));
@@ -266,6 +271,26 @@ impl<'a, T: Policy> Kind<'a, T> {
             })
         })
     }
+}
+
+/// A target that is not there.
+fn missing_target(draft: &Draft<'_>, key: &ObjectKey, targets: &[PolicyTarget]) -> Option<Problem> {
+    let is_there = |target: &PolicyTarget| {
+        let service = ObjectKey::new(&key.namespace, &target.name);
+        let mut clusters = draft.world.clusters.iter();
+        clusters.any(|it| it.objects.services.get(&service).is_some_and(|it| has(it, target)))
+    };
+    let missing = targets.iter().find(|it| !is_service(it) || !is_there(it))?;
+    let section = section(missing);
+    let port = if section.is_empty() { String::new() } else { format!(" with a port {section}") };
+    let message = format!("there is no {} {}{port}", missing.kind, missing.name);
+    Some(Problem::new("TargetNotFound", message))
+}
+
+fn has(service: &Service, target: &PolicyTarget) -> bool {
+    let section = section(target);
+    let mut ports = service.spec.iter().flat_map(|it| it.ports.iter().flatten());
+    section.is_empty() || ports.any(|it| it.name.as_deref() == Some(section))
 }
 
 fn is_service(target: &PolicyTarget) -> bool {

@@ -52,11 +52,15 @@ fn by_name(lowered: &lb_kube::Lowered) -> Value {
         .iter()
         .map(|(id, status)| (id.to_string(), serde_json::to_value(status).unwrap()))
         .collect();
-    serde_json::json!({
+    let mut value = serde_json::json!({
         "desired": lowered.desired,
         "statuses": statuses,
         "notices": lowered.notices,
-    })
+    });
+    if !lowered.infrastructure.is_empty() {
+        value["infrastructure"] = serde_json::to_value(&lowered.infrastructure).unwrap();
+    }
+    value
 }
 
 /// Clusters named by documents `kind: Cluster`, the first `one`; options as a document

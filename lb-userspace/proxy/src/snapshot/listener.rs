@@ -10,7 +10,7 @@ use crate::{
     stream::{SniRoutes, Weighted},
 };
 use lb_model::{HostPattern, HttpOptions, ListenerProtocol};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// Where sessions go: upstreams, in turn by weight.
 pub type Sessions = Arc<Weighted<Arc<Upstream>>>;
@@ -25,6 +25,8 @@ pub struct Listener {
     pub http: Arc<HttpOptions>,
     /// Peers whose word about the client is believed.
     pub trusted: TrustedPeers,
+    /// Clients that may connect; `None` = all.
+    sources: Option<TrustedPeers>,
     /// Which rule an HTTP request takes.
     pub routes: Table<Arc<Rule>>,
     /// Where a session goes, by server name; those without one go where any goes.
@@ -60,6 +62,7 @@ impl Listener {
             name: Arc::clone(name),
             http: Arc::new(model.http.clone()),
             trusted: TrustedPeers::new(&model.http.trusted_peers),
+            sources: (!model.sources.is_empty()).then(|| TrustedPeers::new(&model.sources)),
             routes,
             streams,
             limit,
@@ -67,6 +70,11 @@ impl Listener {
             attached_count: http_count + stream_count,
             model: model.clone(),
         }
+    }
+
+    /// Whether a client may connect.
+    pub fn admits(&self, client: IpAddr) -> bool {
+        self.sources.as_ref().is_none_or(|it| it.hold(client))
     }
 
     /// Whether UDP is served.

@@ -2,7 +2,11 @@
 
 use super::Worker;
 use crate::stream::{UdpListener, UdpRoute};
-use std::{net::UdpSocket, rc::Rc, time::Duration};
+use std::{
+    net::{SocketAddr, UdpSocket},
+    rc::Rc,
+    time::Duration,
+};
 
 /// UDP sessions of one socket at once; beyond it the one that was idle for the longest goes.
 const SESSIONS_MAX: usize = 65_536;
@@ -19,9 +23,12 @@ pub(super) async fn serve(worker: &Rc<Worker>, socket: UdpSocket) {
             return;
         }
     };
-    let route = |local| {
+    let route = |local, client: SocketAddr| {
         let snapshot = worker.snapshot();
         let listener = snapshot.udp.find(local)?.first()?.clone();
+        if !listener.admits(client.ip()) {
+            return None;
+        }
         let pick = listener.streams.find(None)?.clone();
         Some(UdpRoute { pick, idle_timeout: listener.model.idle_timeout })
     };

@@ -10,7 +10,7 @@ mod request;
 mod tests;
 
 use super::draft::Draft;
-use crate::ObjectId;
+use crate::{ObjectId, ObjectKey};
 use k8s_openapi::jiff::Timestamp;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -92,6 +92,21 @@ pub(super) fn lower(draft: &mut Draft<'_>) {
     }
     draft.addresses.assigned = Arc::new(assigned);
     pool::report(draft, &pools, &held);
+}
+
+/// An address that an object names itself, if it lies in a pool that is for the object.
+pub(super) fn pooled(
+    draft: &Draft<'_>,
+    cluster: Option<usize>,
+    key: &ObjectKey,
+    labels: Option<&BTreeMap<String, String>>,
+    address: IpAddr,
+) -> Option<Assigned> {
+    let none = BTreeMap::new();
+    let pools = pool::pools(draft);
+    let pool = pools.iter().find(|it| it.contains(address))?;
+    let is_for_it = pool.admits(draft, cluster?, &key.namespace, labels.unwrap_or(&none));
+    is_for_it.then_some(Assigned { address, bind: pool.bind })
 }
 
 /// When an object was made; the epoch if it does not say.

@@ -5,6 +5,7 @@
 
 mod class;
 mod conflict;
+mod infrastructure;
 mod listener;
 mod listener_set;
 mod report;

@@ -1,7 +1,7 @@
 //! What is said about GatewayClasses, Gateways and ListenerSets.
 
 use super::{
-    Draft, GROUP, GatewayDraft, Gateways, ListenerDraft, Problem, class, listener,
+    Draft, GROUP, GatewayDraft, Gateways, ListenerDraft, Problem, class, infrastructure, listener,
     listener_set::SetDraft,
 };
 use crate::{
@@ -17,17 +17,18 @@ pub(in crate::lower) fn report(draft: &mut Draft<'_>, gateways: &Gateways) {
     for (key, gateway) in &gateways.gateways {
         report_gateway(draft, key, gateway);
     }
+    infrastructure::report(draft, gateways);
 }
 
 fn report_gateway(draft: &mut Draft<'_>, key: &ObjectKey, gateway: &GatewayDraft) {
     let Some(first) = gateway.clusters.first().and_then(|it| draft.cluster(*it)) else { return };
     let Some(ruling) = first.objects.gateways.get(key) else { return };
-    let specs = &ruling.spec.listeners;
-    let own = Own::of(gateway, ObjectKind::Gateway, key, specs);
+    let drafts = drafts(gateway);
+    let own = Own::of(&drafts, ObjectKind::Gateway, key, &ruling.spec.listeners);
     let verdict = Verdict::of_gateway(gateway, &own);
     let mut attached: u32 = 0;
     for set in &gateway.sets {
-        attached += u32::from(report_set(draft, gateway, &verdict, set));
+        attached += u32::from(report_set(draft, &drafts, &verdict, set));
     }
     let addresses = if gateway.refusal.is_some() { &[][..] } else { &gateway.addresses };
     let addresses: Vec<_> = addresses
@@ -65,14 +66,14 @@ fn report_gateway(draft: &mut Draft<'_>, key: &ObjectKey, gateway: &GatewayDraft
 /// Returns whether the set is attached.
 fn report_set(
     draft: &mut Draft<'_>,
-    gateway: &GatewayDraft,
+    drafts: &Drafts<'_>,
     parent: &Verdict,
     set: &SetDraft,
 ) -> bool {
     let Some(first) = set.clusters.first().and_then(|it| draft.cluster(*it)) else { return false };
     let Some(ruling) = first.objects.listener_sets.get(&set.key) else { return false };
     let specs = if set.refusal.is_some() { &[][..] } else { &ruling.spec.listeners };
-    let own = Own::of(gateway, ObjectKind::ListenerSet, &set.key, specs);
+    let own = Own::of(drafts, ObjectKind::ListenerSet, &set.key, specs);
     let verdict = Verdict::of_set(parent, set, &own);
     for index in &set.clusters {
         let Some(cluster) = draft.cluster(*index) else { continue };
@@ -171,6 +172,18 @@ fn resolved(gateway: &GatewayDraft, own: &Own<'_>, generation: i64) -> Condition
     Condition::unless(problem, "ResolvedRefs", "ResolvedRefs", message, generation)
 }
 
+/// Listeners of a Gateway and of its sets, by owner.
+type Drafts<'a> = BTreeMap<(ObjectKind, &'a ObjectKey), &'a [ListenerDraft]>;
+
+fn drafts(gateway: &GatewayDraft) -> Drafts<'_> {
+    let owners = gateway.listeners.chunk_by(|one, next| one.owner == next.owner);
+    let named = owners.filter_map(|it| {
+        let owner = &it.first()?.owner;
+        Some(((owner.kind, &owner.key), it))
+    });
+    named.collect()
+}
+
 /// The listeners of one object in order of its spec; those of unknown protocols have no draft.
 struct Own<'a> {
     listeners: Vec<(&'a ListenerSpec, Option<&'a ListenerDraft>)>,
@@ -178,14 +191,13 @@ struct Own<'a> {
 
 impl<'a> Own<'a> {
     fn of(
-        gateway: &'a GatewayDraft,
+        drafts: &Drafts<'a>,
         kind: ObjectKind,
         key: &ObjectKey,
         specs: &'a [ListenerSpec],
     ) -> Self {
-        let own =
-            gateway.listeners.iter().filter(|it| (it.owner.kind, &it.owner.key) == (kind, key));
-        let drafts: BTreeMap<_, _> = own.map(|it| (it.section.as_str(), it)).collect();
+        let own = drafts.get(&(kind, key)).copied().unwrap_or_default();
+        let drafts: BTreeMap<_, _> = own.iter().map(|it| (it.section.as_str(), it)).collect();
         let draft = |it: &ListenerSpec| drafts.get(it.name.as_str()).copied();
         Self { listeners: specs.iter().map(|it| (it, draft(it))).collect() }
     }
@@ -241,22 +253,7 @@ fn conditions(listener: &ListenerDraft, generation: i64) -> Vec<Condition> {
         }
         _ => Some(Problem::new("Pending", "the Gateway is not served")),
     };
-    let conflicted = match &listener.conflict {
-        Some(problem) => Condition {
-            kind: "Conflicted",
-            holds: Some(true),
-            reason: problem.reason,
-            message: problem.message.clone(),
-            generation,
-        },
-        None => Condition {
-            kind: "Conflicted",
-            holds: Some(false),
-            reason: "NoConflicts",
-            message: "no other listener is in its way".to_owned(),
-            generation,
-        },
-    };
+    let conflicted = conflicted(listener.conflict.as_ref(), generation);
     let unprogrammed = unprogrammed.as_ref();
     let unresolved = listener.unresolved.as_ref();
     let references = "all references are resolved";
@@ -269,15 +266,32 @@ fn conditions(listener: &ListenerDraft, generation: i64) -> Vec<Condition> {
 }
 
 fn unknown(spec: &ListenerSpec, generation: i64) -> ListenerReport {
-    let problem = listener::protocol(spec).err();
+    let refusal = listener::protocol(spec).err();
     let invalid = Problem::new("Invalid", "it is not accepted");
+    let references = "all references are resolved";
     ListenerReport {
         name: spec.name.clone(),
         attached_routes: 0,
         supported_kinds: Vec::new(),
         conditions: vec![
-            Condition::unless(problem.as_ref(), "Accepted", "Accepted", "it is valid", generation),
+            Condition::unless(refusal.as_ref(), "Accepted", "Accepted", "it is valid", generation),
+            conflicted(None, generation),
             Condition::unless(Some(&invalid), "Programmed", "Programmed", "", generation),
+            Condition::unless(None, "ResolvedRefs", "ResolvedRefs", references, generation),
         ],
+    }
+}
+
+fn conflicted(conflict: Option<&Problem>, generation: i64) -> Condition {
+    let (reason, message) = match conflict {
+        Some(problem) => (problem.reason, problem.message.as_str()),
+        None => ("NoConflicts", "no other listener is in its way"),
+    };
+    Condition {
+        kind: "Conflicted",
+        holds: Some(conflict.is_some()),
+        reason,
+        message: message.to_owned(),
+        generation,
     }
 }

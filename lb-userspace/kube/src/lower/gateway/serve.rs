@@ -20,6 +20,7 @@ pub(super) fn serve(draft: &mut Draft<'_>, name: String, listener: &mut Listener
         host: listener.host.clone(),
         tls: listener.tls.clone(),
         takes_proxy_protocol: false,
+        sources: Vec::new(),
         connections_max: CONNECTIONS_DEFAULT,
         http: HttpOptions::default(),
         idle_timeout: SESSION_IDLE_DEFAULT,

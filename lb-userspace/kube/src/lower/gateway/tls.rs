@@ -29,21 +29,21 @@ pub(super) fn terminate(
     }
     let Some(wanted) = &spec.tls else {
         let message = format!("a listener of protocol {} needs `tls`", spec.protocol);
-        listener.refusal.get_or_insert(Problem::new("Invalid", message));
+        listener.refuse(Problem::new("Invalid", message));
         return;
     };
     match wanted.mode.as_deref() {
         None | Some("" | "Terminate") => {}
         Some(mode) => {
             let message = format!("{} cannot be of TLS mode {mode}", spec.protocol);
-            listener.refusal.get_or_insert(Problem::new("UnsupportedValue", message));
+            listener.refuse(Problem::new("UnsupportedValue", message));
             return;
         }
     }
     let mut tls = match options(&wanted.options) {
         Ok(tls) => tls,
         Err(problem) => {
-            listener.refusal.get_or_insert(problem);
+            listener.refuse(problem);
             return;
         }
     };
@@ -67,13 +67,18 @@ pub(super) fn terminate(
             listener.unresolve(problem.clone());
         }
         if let Some(problem) = &validation.refusal {
-            listener.refusal.get_or_insert(problem.clone());
+            listener.refuse(problem.clone());
         }
     }
     listener.tls = Some(tls);
 }
 
 impl ListenerDraft {
+    /// Notes why it is not accepted; of several reasons the first is told.
+    fn refuse(&mut self, problem: Problem) {
+        self.refusal.get_or_insert(problem);
+    }
+
     /// Notes what it refers to in vain; of several things the first is told.
     fn unresolve(&mut self, problem: Problem) {
         self.unresolved.get_or_insert(problem);

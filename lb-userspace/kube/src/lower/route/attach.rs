@@ -5,14 +5,11 @@ use crate::{
     ObjectKey, ObjectKind,
     api::ParentRef,
     lower::{
-        gateway::{GatewayDraft, Gateways, ListenerDraft},
+        gateway::{GROUP, GatewayDraft, Gateways, ListenerDraft},
         index::Index,
     },
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// Group of what routes may name as parent (Gateway API, `ParentReference.group`).
-const GROUP: &str = "gateway.networking.k8s.io";
 
 /// Gateways and ListenerSets of ours, as routes look for them. Listeners are known by their place:
 /// that among all of all Gateways, in order.

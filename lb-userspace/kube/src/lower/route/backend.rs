@@ -7,13 +7,15 @@ use super::{
     source::Source,
 };
 use crate::{
-    api::BackendRef,
-    lower::{draft::Draft, upstream::Wanted},
+    ObjectKey,
+    api::{BackendRef, SessionPersistence},
+    lower::{
+        draft::Draft,
+        gateway::GROUP,
+        upstream::{Place, Wanted},
+    },
 };
 use lb_model::{Filters, RequestMatch, RouteBackend, UpstreamProtocol};
-
-/// Group of routes, which refer to backends.
-const GROUP: &str = "gateway.networking.k8s.io";
 
 /// A backend's weight, unless it says otherwise, and at most (Gateway API, `BackendRef.weight`).
 const WEIGHT_DEFAULT: u32 = 1;
@@ -27,7 +29,7 @@ pub(super) struct Context<'c, 'w> {
     pub(super) findings: &'c mut Findings,
 }
 
-impl Context<'_, '_> {
+impl<'c, 'w> Context<'c, 'w> {
     /// The upstream for a backend of requests; `None` = it cannot be used, which is noted.
     pub(super) fn upstream(
         &mut self,
@@ -48,7 +50,33 @@ impl Context<'_, '_> {
         protocol: UpstreamProtocol,
         is_stream: bool,
     ) -> Option<String> {
-        let wanted = Wanted {
+        let wanted = self.wanted(backend, protocol, is_stream);
+        match self.draft.upstream(&wanted) {
+            Ok(name) => Some(name),
+            Err(problem) => {
+                self.findings.unresolved.push(problem.into());
+                None
+            }
+        }
+    }
+
+    /// The endpoints of a backend that packets can be forwarded to as they are; `None` = the
+    /// proxy is needed, if only to refuse.
+    pub(super) fn forwardable(&mut self, backend: &BackendRef) -> Option<Vec<Place<'w>>> {
+        let wanted = self.wanted(backend, UpstreamProtocol::Auto, true);
+        self.draft.forwardable(&wanted).ok().flatten()
+    }
+
+    fn wanted<'b>(
+        &self,
+        backend: &'b BackendRef,
+        protocol: UpstreamProtocol,
+        is_stream: bool,
+    ) -> Wanted<'b>
+    where
+        'c: 'b,
+    {
+        Wanted {
             clusters: &self.source.clusters,
             referrer: (GROUP, self.source.kind.name()),
             namespace: &self.source.key.namespace,
@@ -57,14 +85,18 @@ impl Context<'_, '_> {
             is_stream,
             client_certificate: self.target.certificate,
             ancestors: &self.target.gateways,
-        };
-        match self.draft.upstream(&wanted) {
-            Ok(name) => Some(name),
-            Err(problem) => {
-                self.findings.unresolved.push(problem.into());
-                None
-            }
         }
+    }
+
+    /// How sessions are kept that a policy for the only backend of a rule wants to be kept.
+    pub(super) fn persistence_of(&self, backends: &[BackendRef]) -> Option<&'w SessionPersistence> {
+        let [backend] = backends else { return None };
+        if backend.kind.as_deref().unwrap_or("Service") != "Service" {
+            return None;
+        }
+        let namespace = backend.namespace.as_deref().unwrap_or(&self.source.key.namespace);
+        let service = ObjectKey::new(namespace, &backend.name);
+        self.draft.policies.traffic(&service)?.session_persistence.as_ref()
     }
 
     /// Notes a reference that leads nowhere.

@@ -22,8 +22,9 @@ pub(super) fn actions(
     matches: &[RequestMatch],
     cx: &mut Context<'_, '_>,
 ) -> Result<Rule, Failure> {
-    let persistence = rule.session_persistence.as_ref();
-    let persistence = persistence.map(|it| http::persistence(it, cx.source, place)).transpose()?;
+    let wanted = rule.session_persistence.as_ref();
+    let wanted = wanted.or_else(|| cx.persistence_of(&rule.backend_refs));
+    let persistence = wanted.map(|it| http::persistence(it, cx.source, place)).transpose()?;
     let known =
         ["RequestHeaderModifier", "ResponseHeaderModifier", "RequestMirror", "ExtensionRef"];
     let all = rule.filters.iter().chain(rule.backend_refs.iter().flat_map(|it| &it.filters));

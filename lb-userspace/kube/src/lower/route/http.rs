@@ -32,8 +32,9 @@ pub(super) fn actions(
 ) -> Result<Rule, Failure> {
     let timeouts = rule.timeouts.as_ref().map(timeouts).transpose()?.unwrap_or_default();
     let retry = rule.retry.as_ref().map(retry).transpose()?;
-    let persistence = rule.session_persistence.as_ref();
-    let persistence = persistence.map(|it| self::persistence(it, cx.source, place)).transpose()?;
+    let wanted = rule.session_persistence.as_ref();
+    let wanted = wanted.or_else(|| cx.persistence_of(&rule.backend_refs));
+    let persistence = wanted.map(|it| persistence(it, cx.source, place)).transpose()?;
     let asked = filter::lower(&rule.filters, matches)?;
     let mut filters = asked.resolve(cx)?;
     let protocol = UpstreamProtocol::Auto;

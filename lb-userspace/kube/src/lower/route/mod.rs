@@ -6,6 +6,7 @@ mod conflict;
 mod duration;
 mod fault;
 mod filter;
+mod forward;
 mod grpc;
 mod header;
 mod http;

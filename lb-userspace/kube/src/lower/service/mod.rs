@@ -14,7 +14,7 @@ mod sources;
 mod wish;
 
 use super::{
-    address::Assigned,
+    address::{self, Assigned},
     condition::Problem,
     draft::Draft,
     upstream::{self, Annotations},
@@ -23,6 +23,7 @@ use crate::{Condition, ObjectId, ObjectKey, ObjectKind, Options, Status};
 use claim::Claims;
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use lb_model::Protocol;
+use port::Outcome;
 use std::net::IpAddr;
 use wish::Wishes;
 
@@ -48,7 +49,7 @@ pub(super) fn lower(draft: &mut Draft<'_>) {
                 ours.addresses = addresses;
                 serve(draft, &mut claims, &ours);
             }
-            Err(problem) => tell(draft, &ours, Vec::new(), &[problem]),
+            Err(problem) => tell(draft, &ours, false, Vec::new(), &[problem]),
         }
     }
     upstream::report(draft);
@@ -88,7 +89,10 @@ fn addresses(draft: &mut Draft<'_>, ours: &Ours<'_>) -> Result<Vec<Assigned>, Pr
     };
     let mut external = Vec::new();
     for text in ours.spec.external_ips.iter().flatten() {
-        match text.parse::<IpAddr>().ok().and_then(|it| pooled(draft, it)) {
+        let labels = ours.service.metadata.labels.as_ref();
+        let pooled =
+            |it| address::pooled(draft, ours.clusters.first().copied(), ours.key, labels, it);
+        match text.parse::<IpAddr>().ok().and_then(pooled) {
             Some(address) => external.push(address),
             None => {
                 let message = format!("external IP {text} is of no pool, and is not served");
@@ -109,14 +113,6 @@ fn addresses(draft: &mut Draft<'_>, ours: &Ours<'_>) -> Result<Vec<Assigned>, Pr
     Ok(addresses)
 }
 
-/// The address, if it lies in a pool of the operator's.
-fn pooled(draft: &Draft<'_>, address: IpAddr) -> Option<Assigned> {
-    let pools = &draft.world.options.pools;
-    let holds =
-        |it: &&crate::Pool| it.ranges.iter().any(|it| (it.first..=it.last).contains(&address));
-    pools.iter().find(holds).map(|pool| Assigned { address, bind: pool.bind })
-}
-
 fn serve(draft: &mut Draft<'_>, claims: &mut Claims, ours: &Ours<'_>) {
     let mut annotations = Annotations::of(ours.service);
     let wishes = Wishes::of(ours, &draft.world.options, &mut annotations);
@@ -125,21 +121,12 @@ fn serve(draft: &mut Draft<'_>, claims: &mut Claims, ours: &Ours<'_>) {
     }
     let mut ports = Vec::new();
     let mut problems = Vec::new();
-    let wishes = wishes.and_then(|it| {
-        if it.sources.is_empty() {
-            Ok(it)
-        } else {
-            Err(Problem::new(
-                "SourceRangesUnsupported",
-                "source ranges are not kept here; nothing is served",
-            ))
-        }
-    });
+    let mut is_any_served = false;
     let wishes = match wishes {
         Ok(wishes) => wishes,
         Err(problem) => {
             warn(draft, ours, problem.reason, problem.message.clone());
-            return tell(draft, ours, ports, &[problem]);
+            return tell(draft, ours, false, ports, &[problem]);
         }
     };
     for spec in ours.spec.ports.iter().flatten() {
@@ -155,7 +142,8 @@ fn serve(draft: &mut Draft<'_>, claims: &mut Claims, ours: &Ours<'_>) {
             }
         };
         let wanted = port::Port { spec, number, protocol };
-        let problem = port::serve(draft, claims, ours, &wishes, &wanted).err();
+        let Outcome { is_served, problem } = port::serve(draft, claims, ours, &wishes, &wanted);
+        is_any_served |= is_served;
         ports.push((number, protocol, problem.clone()));
         let named = |it: String| Problem::new("PortNotServed", format!("port {number}: {it}"));
         problems.extend(problem.map(named));
@@ -163,7 +151,7 @@ fn serve(draft: &mut Draft<'_>, claims: &mut Claims, ours: &Ours<'_>) {
     for problem in &problems {
         warn(draft, ours, problem.reason, problem.message.clone());
     }
-    tell(draft, ours, ports, &problems);
+    tell(draft, ours, is_any_served, ports, &problems);
 }
 
 /// Tells the users of a Service in all clusters.
@@ -177,6 +165,7 @@ fn warn(draft: &mut Draft<'_>, ours: &Ours<'_>, reason: &'static str, message: S
 fn tell(
     draft: &mut Draft<'_>,
     ours: &Ours<'_>,
+    is_served: bool,
     ports: Vec<(u16, Protocol, Option<String>)>,
     problems: &[Problem],
 ) {
@@ -185,7 +174,6 @@ fn tell(
         Problem::new(first.reason, messages.join("; "))
     });
     // Addresses at which nothing is served are not told: clients would be sent nowhere.
-    let is_served = problem.is_none() || ports.iter().any(|(_, _, problem)| problem.is_none());
     let addresses = ours.addresses.iter().filter(|_| is_served).map(|it| it.address).collect();
     for (cluster, id) in ours.clusters.iter().zip(&ours.ids) {
         let services = draft.cluster(*cluster).map(|it| &it.objects.services);

@@ -21,24 +21,54 @@ pub(super) struct Port<'a> {
     pub(super) protocol: Protocol,
 }
 
-/// Serves a port at all addresses.
-///
-/// # Errors
-/// What is wrong, for people; then it is served at none.
+/// What came of a port.
+pub(super) struct Outcome {
+    /// It is served at some address.
+    pub(super) is_served: bool,
+    /// What is wrong, for people.
+    pub(super) problem: Option<String>,
+}
+
+/// Serves a port at all addresses where no other has it.
 pub(super) fn serve(
     draft: &mut Draft<'_>,
     claims: &mut Claims,
     ours: &Ours<'_>,
     wishes: &Wishes,
     port: &Port<'_>,
-) -> Result<(), String> {
+) -> Outcome {
     let name = name(ours, port);
+    let mut problems = Vec::new();
+    let mut free = Vec::new();
     for assigned in &ours.addresses {
-        claims.take(SocketAddr::new(assigned.address, port.number), port.protocol, &name)?;
+        let address = SocketAddr::new(assigned.address, port.number);
+        match claims.take(address, port.protocol, &name) {
+            Ok(()) => free.push(*assigned),
+            Err(problem) => problems.push(problem),
+        }
     }
+    let served = at(draft, claims, ours, wishes, port, name, &free);
+    let is_served = served.is_ok() && !free.is_empty();
+    problems.extend(served.err());
+    Outcome { is_served, problem: (!problems.is_empty()).then(|| problems.join("; ")) }
+}
+
+/// Serves a port at these addresses.
+///
+/// # Errors
+/// What is wrong, for people.
+fn at(
+    draft: &mut Draft<'_>,
+    claims: &mut Claims,
+    ours: &Ours<'_>,
+    wishes: &Wishes,
+    port: &Port<'_>,
+    name: String,
+    addresses: &[Assigned],
+) -> Result<(), String> {
     let is_proxied = wishes.proxy_protocol.is_some() || !wishes.sources.is_empty();
     let (proxied, forwarded): (Vec<Assigned>, Vec<Assigned>) =
-        ours.addresses.iter().partition(|it| it.bind || is_proxied);
+        addresses.iter().partition(|it| it.bind || is_proxied);
     if !forwarded.is_empty() {
         forward(draft, claims, ours, wishes, port, &name, &forwarded)?;
     }

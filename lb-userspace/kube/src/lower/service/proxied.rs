@@ -43,6 +43,7 @@ pub(super) fn serve(
         host: lb_model::HostPattern::Any,
         tls: None,
         takes_proxy_protocol: false,
+        sources: wishes.sources.clone(),
         connections_max: CONNECTIONS_DEFAULT,
         http: HttpOptions::default(),
         idle_timeout: wishes.idle_timeout.unwrap_or(SESSION_IDLE_DEFAULT),

@@ -36,7 +36,7 @@ async fn while_serving<T>(
     let address = socket.local_addr().unwrap();
     let listener = UdpListener::new(socket, sessions_max).unwrap();
     let (_start, drain) = no_drain();
-    let route = |local: SocketAddr| {
+    let route = |local: SocketAddr, _| {
         assert_eq!(local.port(), address.port());
         Some(UdpRoute { pick: pick.clone(), idle_timeout })
     };

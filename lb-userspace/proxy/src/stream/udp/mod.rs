@@ -74,10 +74,10 @@ impl UdpListener {
     }
 
     /// Serves until draining has begun and `drain_timeout` is over. `route` tells where datagrams
-    /// for an address go; those of no route are dropped.
+    /// for an address of a client go; those of no route are dropped.
     pub async fn serve<P: Pick>(
         &self,
-        route: impl Fn(SocketAddr) -> Option<UdpRoute<P>>,
+        route: impl Fn(SocketAddr, SocketAddr) -> Option<UdpRoute<P>>,
         mut drain: Drain,
         drain_timeout: Duration,
     ) -> io::Result<()> {
@@ -109,7 +109,7 @@ impl UdpListener {
 
     /// Sends a datagram on. A session that begins with it is to be run: it resolves to what the
     /// table knows it by.
-    fn take<P: Pick, R: Fn(SocketAddr) -> Option<UdpRoute<P>>>(
+    fn take<P: Pick, R: Fn(SocketAddr, SocketAddr) -> Option<UdpRoute<P>>>(
         &self,
         table: &mut Table<Session<P::Lease>>,
         route: &R,
@@ -140,10 +140,10 @@ impl UdpListener {
     fn begin<P: Pick>(
         &self,
         table: &mut Table<Session<P::Lease>>,
-        route: &impl Fn(SocketAddr) -> Option<UdpRoute<P>>,
+        route: &impl Fn(SocketAddr, SocketAddr) -> Option<UdpRoute<P>>,
         arrived: Arrived,
     ) -> Option<(Rc<Session<P::Lease>>, u64)> {
-        let route = route(arrived.local)?;
+        let route = route(arrived.local, arrived.client)?;
         let lease = route.pick.pick(arrived.client, &[]).ok()?;
         let upstream = socket::connected(lease.address());
         let replies = self.entry.replies(arrived.local);
