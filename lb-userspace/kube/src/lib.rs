@@ -15,12 +15,12 @@ mod needs;
 mod objects;
 mod options;
 mod range;
-mod watch;
-pub use agent::{Agent, Channels, ClusterReport, ClusterState, Outcome, Output};
-pub use kubeconfig::{Contexts, contexts};
 mod status;
+mod watch;
 mod world;
 
+pub use agent::{Agent, Channels, ClusterReport, ClusterState, Outcome, Output};
+pub use kubeconfig::{Contexts, contexts};
 pub use lease::{Candidate, elect};
 pub use lower::lower;
 pub use lowered::{
