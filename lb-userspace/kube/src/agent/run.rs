@@ -202,6 +202,7 @@ impl Run {
             tracing::error!("what the clusters have cannot be lowered; what runs goes on");
             return Ok(());
         };
+        self.world.assigned = Arc::clone(&lowered.assigned);
         let (waited, took) = (began - since, began.elapsed());
         tracing::debug!(?waited, ?took, number = self.sent.number, "lowered");
         self.send(lowered).await
