@@ -106,10 +106,8 @@ fn backend(name: &'static str) -> u16 {
             std::thread::spawn(move || {
                 let mut buffer = [0; 4096];
                 while stream.read(&mut buffer).is_ok_and(|count| count > 0) {
-                    let answer = format!(
-                        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}",
-                        name.len()
-                    );
+                    let answer =
+                        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}", name.len());
                     if stream.write_all(answer.as_bytes()).is_err() {
                         return;
                     }
@@ -213,7 +211,8 @@ fn what_is_applied_is_served_and_what_is_deleted_is_not() {
     server.apply(&service("shop", backend("one"), "shop.example")).unwrap();
     await_answer(port, "shop.example", (200, "one"));
     let other = backend("two");
-    let slice = serde_json::json!({ "ports": [{ "name": "http", "port": other, "protocol": "TCP" }] });
+    let slice =
+        serde_json::json!({ "ports": [{ "name": "http", "port": other, "protocol": "TCP" }] });
     server.patch("EndpointSlice", "shop-1", &slice).unwrap();
     await_answer(port, "shop.example", (200, "two"));
     server.delete("HTTPRoute", "shop").unwrap();

@@ -7,6 +7,7 @@ mod access;
 mod agent;
 pub mod api;
 mod kubeconfig;
+mod lease;
 mod lower;
 mod lowered;
 mod manifest;
@@ -15,12 +16,14 @@ mod needs;
 mod objects;
 mod options;
 mod range;
+mod status;
 mod watch;
 mod world;
 
 pub use access::{Access, reads};
 pub use agent::{Agent, Channels, ClusterReport, ClusterState, Outcome, Output};
 pub use kubeconfig::{Contexts, contexts};
+pub use lease::{Candidate, elect};
 pub use lower::lower;
 pub use lowered::{Condition, ListenerReport, Lowered, Notice, ParentReport, Status};
 pub use manifest::ManifestError;
@@ -31,4 +34,5 @@ pub use options::{
     INGRESS_CONTROLLER, LOAD_BALANCER_CLASS, Options, PREFIX, Pool,
 };
 pub use range::{AddressRange, RangeError};
+pub use status::{Counts, Writer};
 pub use world::{Cluster, World};

@@ -207,7 +207,7 @@ impl<'a> Table<'a> {
                     !self.held.contains_key(&it.1) && self.claimed(index, it.1).is_none()
                 };
                 let first = free.find(is_free);
-                let tried = first.map_or(range.count(), |it| it.0.saturating_add(1));
+                let tried = first.map_or_else(|| range.count(), |it| it.0.saturating_add(1));
                 self.tried.insert((pool, place), tried);
                 if let Some((_, address)) = first {
                     return Ok(address);

@@ -11,6 +11,9 @@ use std::{
     net::IpAddr,
 };
 
+/// The API server's integers have 64 bits with a sign; a prefix of IPv6 has more addresses.
+const COUNT_MAX: u128 = i64::MAX as u128;
+
 /// A pool. Ranges of `AddressPool`s overlap with none before them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pool {
@@ -82,7 +85,7 @@ pub(super) fn report(draft: &mut Draft<'_>, pools: &[Pool], held: &BTreeSet<IpAd
     }
     for (pool, assigned) in pools.iter().zip(assigned) {
         let free = pool.count().saturating_sub(assigned.into());
-        let free = u64::try_from(free).unwrap_or(u64::MAX);
+        let free = u64::try_from(free.min(COUNT_MAX)).unwrap_or_default();
         for (id, generation) in &pool.ids {
             let conditions = conditions(pool, *generation);
             let status = Status::AddressPool { assigned, free, conditions };

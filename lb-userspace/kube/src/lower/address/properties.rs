@@ -55,11 +55,11 @@ fn claim() -> impl Strategy<Value = Claim> {
 /// Requests name an address once.
 fn once(wants: Vec<Want>) -> Vec<Want> {
     let mut found = Vec::new();
-    wants.into_iter().for_each(|it| {
-        if it == Want::Any || !found.contains(&it) {
-            found.push(it);
+    for want in wants {
+        if want == Want::Any || !found.contains(&want) {
+            found.push(want);
         }
-    });
+    }
     found
 }
 
@@ -137,7 +137,7 @@ proptest! {
         let pools = pools();
         let mut claims = claims;
         // A written status may free what another waits for, which may free something again.
-        for _ in 0..claims.len() + 1 {
+        for _ in 0..=claims.len() {
             let outcomes = allocate(&pools, &claims, true);
             claims = written(&claims, &outcomes);
         }
