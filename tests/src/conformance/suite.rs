@@ -35,8 +35,6 @@ pub struct Suite {
     pub authority: Authority,
     /// Where backends and clients run.
     pub(super) runtime: Runtime,
-    /// The address block of this run: second and third number.
-    pub(super) block: (u8, u8),
     lbd: Mutex<Child>,
     printed: PathBuf,
 }
@@ -70,7 +68,7 @@ impl Suite {
     fn start() -> Result<Self> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let server = ApiServer::start()?;
+        let server = ApiServer::stand_in()?;
         let block = (fastrand::u8(1..=250), fastrand::u8(..));
         let folder = server.directory().to_owned();
         let numbers = |text: &str| {
@@ -91,6 +89,7 @@ impl Suite {
         });
         let file = folder.join("suite.yaml");
         fs::write(&file, configuration.to_string())?;
+        server.install_crds()?;
         server.apply(CLASS)?;
         let printed = folder.join("lbd.out");
         let lbd = kept_lbd(&file, &printed, block)?;
@@ -98,7 +97,6 @@ impl Suite {
             server,
             authority: Authority::new()?,
             runtime,
-            block,
             lbd: Mutex::new(lbd),
             printed,
         };
