@@ -85,15 +85,22 @@ pub(in crate::lower) fn backends(
 }
 
 /// A service that forwards, as it is if nobody says otherwise. Pods do not have the addresses of
-/// Services, so modes in which they would need them are not chosen.
+/// Services, so modes in which they would need them are not chosen; nor are modes that cannot
+/// translate ports, where that is needed.
 pub(in crate::lower) fn forwarding(
     vips: BTreeSet<Vip>,
     backends: BTreeMap<String, Backend>,
     mode: ForwardingMode,
 ) -> Service {
+    let needs_nat = backends.values().any(|it| vips.iter().any(|vip| it.port != Some(vip.port)));
+    let mode = match mode {
+        ForwardingMode::L2dsr | ForwardingMode::Tunnel if needs_nat => ForwardingMode::Nat,
+        ForwardingMode::Auto => ForwardingMode::Nat,
+        mode => mode,
+    };
     Service {
         vips,
-        mode: if mode == ForwardingMode::Auto { ForwardingMode::Nat } else { mode },
+        mode,
         affinity: Affinity::default(),
         udp: UdpPolicy::default(),
         idle_timeout: IDLE_TIMEOUT,
