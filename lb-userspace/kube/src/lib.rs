@@ -7,6 +7,7 @@ pub mod api;
 mod lower;
 mod lowered;
 mod manifest;
+mod migrate;
 mod objects;
 mod options;
 mod range;
@@ -15,6 +16,7 @@ mod world;
 pub use lower::lower;
 pub use lowered::{Condition, ListenerReport, Lowered, Notice, ParentReport, Status};
 pub use manifest::ManifestError;
+pub use migrate::{Coverage, Migrated, migrate};
 pub use objects::{ObjectId, ObjectKey, ObjectKind, Objects, Store};
 pub use options::{
     AddressRequest, ClusterOptions, Discovery, DiscoveryRule, GATEWAY_CONTROLLER,

@@ -135,8 +135,10 @@ pub struct ExternalAuth {
     pub upstream: String,
     /// `Host` of the subrequest; `None` = the request's.
     pub host: Option<String>,
-    /// Put before the request's path and query, as it is.
+    /// Path (and query) of the subrequest, as it is.
     pub path_prefix: String,
+    /// The request's path and query follow [`Self::path_prefix`].
+    pub appends_path: bool,
     /// Method of the subrequest; `None` = the request's.
     pub method: Option<String>,
     /// Request fields sent along, beside `Host`, `X-Forwarded-*` and `X-Original-*`: lower case.

@@ -10,6 +10,7 @@ mod get;
 mod lbctl;
 mod lbd;
 mod metrics;
+mod migrate;
 mod output;
 mod proxy;
 mod proxy_rows;

@@ -304,6 +304,7 @@ fn auth() -> impl Strategy<Value = Option<ExternalAuth>> {
                 upstream: "api".to_owned(),
                 host: Some("auth.example".to_owned()),
                 path_prefix: "/verify?url=".to_owned(),
+                appends_path: true,
                 method: None,
                 request_headers,
                 upstream_headers,

@@ -16,6 +16,9 @@ mod route;
 mod service;
 mod upstream;
 
+pub use ingress::Coverage;
+pub(crate) use ingress::ingress_coverage;
+
 use crate::{Lowered, World};
 use draft::Draft;
 

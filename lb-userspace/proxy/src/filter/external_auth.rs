@@ -16,6 +16,7 @@ pub(super) struct ExternalAuth {
     upstream: Box<str>,
     host: Option<Box<[u8]>>,
     path_prefix: Box<[u8]>,
+    appends_path: bool,
     method: Option<Method>,
     request_headers: Box<[Name]>,
     upstream_headers: Box<[Name]>,
@@ -50,6 +51,7 @@ impl ExternalAuth {
             upstream: wanted.upstream.as_str().into(),
             host: host.map(|it| it.as_bytes().into()),
             path_prefix: prefix.as_bytes().into(),
+            appends_path: wanted.appends_path,
             method: method.transpose()?,
             request_headers: names(wanted.request_headers.iter().map(String::as_str))?,
             upstream_headers: names(wanted.upstream_headers.iter().map(String::as_str))?,
@@ -82,7 +84,8 @@ impl ExternalAuth {
         question.method = self.method.as_ref().unwrap_or(own).clone();
         question.scheme = request.scheme;
         question.set_authority(self.host.as_deref().unwrap_or_else(|| request.authority()));
-        let target = [&*self.path_prefix, request.target()].concat();
+        let asked = if self.appends_path { request.target() } else { b"" };
+        let target = [&*self.path_prefix, asked].concat();
         question.set_target(&target);
         for name in &self.request_headers {
             for value in request.fields.all(name) {
@@ -196,6 +199,7 @@ mod tests {
             upstream: "auth".into(),
             host: None,
             path_prefix: "/verify?permission=dev&url=".into(),
+            appends_path: true,
             method: None,
             request_headers: set(&["cookie", "x-internal-authorization"]),
             upstream_headers: set(&["x-user"]),

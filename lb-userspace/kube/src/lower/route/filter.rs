@@ -191,6 +191,7 @@ fn auth(wanted: &ExternalAuthFilter) -> Result<ExternalAuth, Fault> {
     request_headers.insert(AUTH_HEADER.to_owned());
     let copied = http.map(|it| names(&it.allowed_response_headers)).transpose()?;
     Ok(ExternalAuth {
+        appends_path: true,
         upstream: String::new(),
         host: None,
         path_prefix: path_prefix.trim_end_matches('/').to_owned(),
