@@ -85,6 +85,7 @@ fn listener(
         host: HostPattern::Any,
         tls,
         takes_proxy_protocol: false,
+        sources: Vec::new(),
         connections_max: CONNECTIONS_DEFAULT,
         http: HttpOptions::default(),
         idle_timeout: SESSION_IDLE_DEFAULT,
