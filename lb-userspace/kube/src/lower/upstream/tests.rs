@@ -346,7 +346,7 @@ fn policies_put_tls_on_a_port_and_an_invalid_one_closes_it() {
     let spec = json!({"ports": [{"name": "http", "port": 80}, {"name": "plain", "port": 81}]});
     let authorities = json!({
         "kind": "ConfigMap", "metadata": {"name": "ca", "namespace": "shop"},
-        "data": {"ca.crt": "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"},
+        "data": {"ca.crt": certificate().0},
     });
     let endpoints = json!([{"addresses": ["10.0.0.1"]}]);
     let mut both = slice("web-1", "IPv4", &http(80), &endpoints);
@@ -390,11 +390,18 @@ fn a_gateways_certificate_is_shown_where_tls_is_spoken() {
     assert_eq!(tls.server_name.as_deref(), Some("web.shop.svc"));
 }
 
+/// A chain and its key, PEM.
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["web.example".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
 fn external(spec: &Value) -> World {
+    let (chain, key) = certificate();
     let backend = json!({"kind": "XBackend", "metadata": {"name": "web", "namespace": "shop", "generation": 2}, "spec": spec});
     let secret = json!({
         "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": "own", "namespace": "shop"},
-        "stringData": {"tls.crt": "-----BEGIN CERTIFICATE-----", "tls.key": "-----BEGIN PRIVATE KEY-----"},
+        "stringData": {"tls.crt": chain, "tls.key": key},
     });
     let names = vec![HostPattern::Exact("api.example.com".into())];
     world(Options { external_names: names, ..Options::default() }, vec![vec![backend, secret]])
