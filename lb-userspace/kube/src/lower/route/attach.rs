@@ -147,7 +147,7 @@ impl<'g> Parents<'g> {
         });
         if places.is_empty() {
             let kind = source.kind.name();
-            let message = format!("no listener allows a {kind} of namespace {namespace}");
+            let message = format!("no listener takes a {kind} from namespace {namespace}");
             return Err(refusal("NotAllowedByListeners", message));
         }
         if source.has_no_usable_host {

@@ -132,7 +132,7 @@ impl<'c, 'w> Context<'c, 'w> {
             let weight = weight(backend);
             let (upstream, own) = match asked {
                 Ok(asked) => {
-                    let own = self.referred(asked, filters)?;
+                    let own = self.referred(asked, protocol, filters)?;
                     (self.upstream(backend, protocol), own)
                 }
                 Err(why) => {
@@ -149,9 +149,10 @@ impl<'c, 'w> Context<'c, 'w> {
     fn referred(
         &mut self,
         asked: filter::Asked<'_>,
+        protocol: UpstreamProtocol,
         rule: &mut Filters,
     ) -> Result<Filters, Failure> {
-        let all = asked.resolve(self)?;
+        let all = asked.resolve(self, protocol)?;
         rule.mirrors.extend(all.mirrors);
         rule.cors = rule.cors.take().or(all.cors);
         rule.auth = rule.auth.take().or(all.auth);

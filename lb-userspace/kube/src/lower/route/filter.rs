@@ -104,11 +104,15 @@ impl<'a> Asked<'a> {
         Err(Fault::value("one of several backends can have header and URLRewrite filters only"))
     }
 
-    /// Looks for what they refer to.
-    pub(super) fn resolve(self, cx: &mut Context<'_, '_>) -> Result<Filters, Failure> {
+    /// Looks for what they refer to. Copies are sent by `protocol`.
+    pub(super) fn resolve(
+        self,
+        cx: &mut Context<'_, '_>,
+        protocol: UpstreamProtocol,
+    ) -> Result<Filters, Failure> {
         let mut filters = self.filters;
         for (backend, share) in self.mirrors {
-            let upstream = cx.upstream(backend, UpstreamProtocol::Auto);
+            let upstream = cx.upstream(backend, protocol);
             filters.mirrors.push(Mirror { upstream, share });
         }
         if let (Some(wanted), Some(auth)) = (self.auth, &mut filters.auth) {

@@ -44,6 +44,11 @@ pub(super) fn take(
     });
 }
 
+/// Whether some endpoint of a family takes new flows.
+fn takes(places: Vec<Place<'_>>, is_ipv4: bool, is_udp: bool) -> bool {
+    backends(vec![(1, places)], is_ipv4, is_udp).values().any(|it| it.weight > 0)
+}
+
 /// The endpoints of each backend with its share; `None` = the proxy is needed.
 fn lots<'w>(cx: &mut Context<'_, 'w>, rule: &StreamRule) -> Option<Vec<(u32, Vec<Place<'w>>)>> {
     let mut lots = Vec::new();
@@ -76,8 +81,12 @@ fn forward(
     }
     let ports = vips.len();
     for ((port, is_udp), vips) in vips {
+        // A backend that is there in the other family only has a share of this one's clients too.
+        let is_served = lots.iter().all(|(_, places)| {
+            takes(places.clone(), is_ipv4, is_udp) || !takes(places.clone(), !is_ipv4, is_udp)
+        });
         let backends = backends(lots.to_vec(), is_ipv4, is_udp);
-        if !backends.values().any(|it| it.weight > 0) {
+        if !is_served || !backends.values().any(|it| it.weight > 0) {
             continue;
         }
         for listener in listeners {

@@ -22,17 +22,16 @@ pub(super) fn actions(
     matches: &[RequestMatch],
     cx: &mut Context<'_, '_>,
 ) -> Result<Rule, Failure> {
-    let wanted = rule.session_persistence.as_ref();
-    let wanted = wanted.or_else(|| cx.persistence_of(&rule.backend_refs));
-    let persistence = wanted.map(|it| http::persistence(it, cx.source, place)).transpose()?;
+    let sessions = rule.session_persistence.as_ref();
+    let persistence = http::persistence_of(sessions, &rule.backend_refs, place, cx)?;
     let known =
         ["RequestHeaderModifier", "ResponseHeaderModifier", "RequestMirror", "ExtensionRef"];
     let all = rule.filters.iter().chain(rule.backend_refs.iter().flat_map(|it| &it.filters));
     if let Some(other) = all.map(|it| &it.r#type).find(|it| !known.contains(&it.as_str())) {
         return Err(Fault::value(format!("filters of type {other} are not known")).into());
     }
-    let mut filters = filter::lower(&rule.filters, matches)?.resolve(cx)?;
     let protocol = UpstreamProtocol::Http2;
+    let mut filters = filter::lower(&rule.filters, matches)?.resolve(cx, protocol)?;
     let backends = cx.backends(&rule.backend_refs, matches, protocol, &mut filters)?;
     Ok(Rule { name: rule.name.clone(), filters, backends, persistence, ..Rule::default() })
 }
@@ -57,14 +56,14 @@ fn path(wanted: &GrpcMethodMatch) -> Result<PathMatch, Fault> {
             Ok(match (service, method) {
                 (Some(service), Some(method)) => PathMatch::Exact(format!("/{service}/{method}")),
                 (Some(service), None) => PathMatch::Prefix(format!("/{service}")),
-                (None, Some(method)) => PathMatch::Regex(format!("/[^/]+/{method}")),
+                (None, Some(method)) => PathMatch::Method(method),
                 (None, None) => PathMatch::default(),
             })
         }
         "RegularExpression" => {
             let any = || "[^/]+".to_owned();
             let (service, method) = (service.unwrap_or_else(any), method.unwrap_or_else(any));
-            // Each on its own first: a parenthesis must not reach from one into the other.
+            // Each on its own: a parenthesis must not reach from one into the other.
             let (service, method) = (pattern(service)?, pattern(method)?);
             pattern(format!("/(?:{service})/(?:{method})")).map(PathMatch::Regex)
         }

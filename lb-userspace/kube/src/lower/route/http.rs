@@ -9,7 +9,7 @@ use super::{
     matching,
     source::Source,
 };
-use crate::api::{HttpRetry, HttpRule, HttpTimeouts, SessionPersistence};
+use crate::api::{BackendRef, HttpRetry, HttpRule, HttpTimeouts, SessionPersistence};
 use lb_model::{CookiePersistence, RequestMatch, Retry, Rule, Timeouts, UpstreamProtocol};
 use std::time::Duration;
 
@@ -32,12 +32,11 @@ pub(super) fn actions(
 ) -> Result<Rule, Failure> {
     let timeouts = rule.timeouts.as_ref().map(timeouts).transpose()?.unwrap_or_default();
     let retry = rule.retry.as_ref().map(retry).transpose()?;
-    let wanted = rule.session_persistence.as_ref();
-    let wanted = wanted.or_else(|| cx.persistence_of(&rule.backend_refs));
-    let persistence = wanted.map(|it| persistence(it, cx.source, place)).transpose()?;
+    let sessions = rule.session_persistence.as_ref();
+    let persistence = persistence_of(sessions, &rule.backend_refs, place, cx)?;
     let asked = filter::lower(&rule.filters, matches)?;
-    let mut filters = asked.resolve(cx)?;
     let protocol = UpstreamProtocol::Auto;
+    let mut filters = asked.resolve(cx, protocol)?;
     let backends = cx.backends(&rule.backend_refs, matches, protocol, &mut filters)?;
     let connect = matches.iter().any(|it| it.method.as_deref() == Some("CONNECT"));
     Ok(Rule {
@@ -85,8 +84,22 @@ fn retry(wanted: &HttpRetry) -> Result<Retry, Fault> {
     })
 }
 
-/// Sessions of the rule at `place`. One that ends after a time is kept by a cookie that does.
-pub(super) fn persistence(
+/// How sessions of the rule at `place` are kept: as it says, else as a policy for its only backend
+/// does, if that can be done: what a policy asks in vain is not the route's fault.
+pub(super) fn persistence_of(
+    wanted: Option<&SessionPersistence>,
+    backends: &[BackendRef],
+    place: usize,
+    cx: &Context<'_, '_>,
+) -> Result<Option<CookiePersistence>, Fault> {
+    if let Some(wanted) = wanted {
+        return persistence(wanted, cx.source, place).map(Some);
+    }
+    Ok(cx.persistence_of(backends).and_then(|it| persistence(it, cx.source, place).ok()))
+}
+
+/// One that ends after a time is kept by a cookie that does.
+fn persistence(
     wanted: &SessionPersistence,
     source: &Source<'_>,
     place: usize,
