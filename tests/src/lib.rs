@@ -10,6 +10,7 @@ pub mod authority;
 pub mod bench;
 pub mod capture;
 pub mod client;
+pub mod conformance;
 pub mod curl;
 pub mod demo;
 pub mod desync;

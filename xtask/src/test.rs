@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::{
     command,
-    setup::{self, Scope},
+    setup::{self, Scope, kube_server},
 };
 
 /// Options of `cargo xtask test`
@@ -30,6 +30,12 @@ pub(crate) fn run(options: &Options, root: &Path) -> Result<()> {
         eprintln!(
             "test: not root: the cases that load programs and make namespaces will fail; \
              `cargo xtask test --unit` leaves them out"
+        );
+    }
+    if !options.unit && kube_server::find().is_none() {
+        eprintln!(
+            "test: no kube-apiserver: the cases of the Kubernetes agent run on a stand-in in the \
+             tests' own process; `cargo xtask setup --kube-server` builds a real one"
         );
     }
     if !options.filters.is_empty() {

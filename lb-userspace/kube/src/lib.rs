@@ -3,18 +3,24 @@
 //! The way of a change: an API server's `watch` fills [`Objects`], those of all clusters are the
 //! [`World`], which is lowered (pure) to [`Lowered`]; when that runs, `status` writes it back.
 
+mod agent;
 pub mod api;
+mod kubeconfig;
 mod lease;
 mod lower;
 mod lowered;
 mod manifest;
 mod migrate;
+mod needs;
 mod objects;
 mod options;
 mod range;
 mod status;
+mod watch;
 mod world;
 
+pub use agent::{Agent, Channels, ClusterReport, ClusterState, Outcome, Output};
+pub use kubeconfig::{Contexts, contexts};
 pub use lease::{Candidate, elect};
 pub use lower::lower;
 pub use lowered::{

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     dataplane::Neighbours,
     health::{HealthBoard, Key},
+    kube::ClusterReport,
     model::Desired,
     proxy::{snapshot::Problem, worker::Common},
     reconcile::{CompileError, Image, Observed, compile},
@@ -26,7 +27,7 @@ use axum::{
 };
 use serde_json::json;
 use std::{collections::BTreeSet, sync::Arc};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 mod proxy;
 
@@ -75,6 +76,8 @@ pub struct Api {
     pub board: HealthBoard,
     /// Way to the driver.
     pub commands: mpsc::Sender<Command>,
+    /// How the clusters are.
+    pub clusters: watch::Receiver<Vec<ClusterReport>>,
 }
 
 /// The API's routes.

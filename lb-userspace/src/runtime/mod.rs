@@ -2,9 +2,11 @@
 //! feeds the driver.
 
 mod clock;
+mod clusters;
 pub(crate) mod daemon;
 mod drains;
 mod engine;
+mod event;
 mod instance;
 mod lock;
 mod notify;
@@ -15,9 +17,10 @@ mod source;
 mod sweep;
 
 pub use clock::wall_ms;
-pub use daemon::{Daemon, Event, Parts, interface};
+pub use daemon::{Daemon, Parts, interface};
 pub use drains::{Drained, Drains};
 pub use engine::attached;
+pub use event::{Configuration, Event};
 pub use instance::{Instance, InvalidName, RUN_DIRECTORY};
 pub use lock::{Lock, LockError};
 pub use notify::ServiceManager;

@@ -1,8 +1,10 @@
 //! `lbd run`: everything that a running daemon consists of.
 
 use super::{
-    Daemon, Drains, Event, Instance, Lock, Parts, Routes, packet_log,
-    source::{Signals, Source, needs_kernel, read},
+    Daemon, Drains, Event, Instance, Lock, Parts, Routes,
+    clusters::{Ends, Sources, ways},
+    packet_log,
+    source::{Said, Signals, Source, needs_kernel, read},
     sweep,
 };
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
     config::{self, Referred},
     dataplane::{Dataplane, OpenOptions, Sockets},
     health::{Checkers, Transition},
-    model::{Desired, Settings},
+    model::Settings,
     proxy::{accept::Bound, handle::Proxy},
     reconcile::{Driver, Engine, Tables},
 };
@@ -35,8 +37,8 @@ const WORKERS: usize = 2;
 /// Runs the daemon in the foreground until SIGTERM or SIGINT. Forwarding goes on after it.
 pub fn run(instance: &Instance, file: &Path) -> Result<()> {
     let _lock = Lock::take(instance)?;
-    let (desired, referred) = read(file);
-    let desired = desired.map_err(|error| anyhow::anyhow!("{error}"))?;
+    let (said, referred) = read(file);
+    let said = said.map_err(|error| anyhow::anyhow!("{error}"))?;
     // The driver's thread is not one of the workers: while it compiles and writes maps, probes
     // and the API go on.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -44,23 +46,34 @@ pub fn run(instance: &Instance, file: &Path) -> Result<()> {
         .thread_name("lbd")
         .enable_all()
         .build()?;
-    let served = runtime.block_on(serve(instance, file, desired, referred));
+    let served = runtime.block_on(serve(instance, file, said, referred));
     runtime.shutdown_background();
     served
 }
 
-async fn serve(
-    instance: &Instance,
-    file: &Path,
-    desired: Desired,
-    referred: Referred,
-) -> Result<()> {
+async fn serve(instance: &Instance, file: &Path, said: Said, referred: Referred) -> Result<()> {
     let signals = Signals::new()?;
     let (events, received) = mpsc::channel(EVENTS_MAX);
+    let (desired, options) = said;
     let proxy = Proxy::start(&desired.proxy.settings, desired.settings.seed)
         .context("the proxy cannot be started")?;
-    let begun = Begun { instance, file, desired, referred, signals, events, received, proxy };
-    if needs_kernel(&begun.desired) {
+    let (ways, ends) = ways();
+    let needs_kernel = needs_kernel(&desired);
+    let settings = desired.settings.clone();
+    let sources = Sources::new(ways, desired, options);
+    let begun = Begun {
+        instance,
+        file,
+        settings,
+        sources,
+        ends,
+        referred,
+        signals,
+        events,
+        received,
+        proxy,
+    };
+    if needs_kernel {
         Box::pin(begun.in_kernel()).await
     } else {
         tracing::info!("no interfaces: nothing is loaded into the kernel");
@@ -72,7 +85,9 @@ async fn serve(
 struct Begun<'a> {
     instance: &'a Instance,
     file: &'a Path,
-    desired: Desired,
+    settings: Settings,
+    sources: Sources,
+    ends: Ends,
     referred: Referred,
     signals: Signals,
     events: mpsc::Sender<Event>,
@@ -84,7 +99,7 @@ impl Begun<'_> {
     /// Forwards and steers packets beside proxying.
     async fn in_kernel(mut self) -> Result<()> {
         let name = self.instance.name();
-        let mut dataplane = open(self.instance, &self.desired.settings)?;
+        let mut dataplane = open(self.instance, &self.settings)?;
         let steered = self.proxy.steered().context("sockets for steered connections")?;
         dataplane.steer(&Sockets {
             tcp4: first(&steered.tcp4),
@@ -92,7 +107,7 @@ impl Begun<'_> {
             udp4: first(&steered.udp4),
             udp6: first(&steered.udp6),
         })?;
-        let logs_packets = self.desired.settings.packet_log;
+        let logs_packets = self.settings.packet_log;
         let events = self.events.clone();
         let begin = || {
             sweep::start(Dataplane::open_pinned(name)?, events)?;
@@ -123,13 +138,14 @@ impl Begun<'_> {
         routes: Option<Routes>,
         begin: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        let Self { instance, file, desired, referred, mut signals, events, received, mut proxy } =
-            self;
+        let Self { instance, file, settings, mut sources, ends, .. } = self;
+        let Self { referred, mut signals, events, received, mut proxy, .. } = self;
+        let Ends { mut outputs, outcomes, reports } = ends;
         let drains = Drains::new(instance.drains());
         let drained = drains.load()?;
         let driver = Driver::adopt(engine, drained.backends)?;
         proxy.drain_first(drained.endpoints);
-        let seed = desired.settings.seed;
+        let seed = settings.seed;
         let checkers = Checkers::new(seed, forward_health(events.clone(), Event::Health));
         let endpoints = forward_health(events.clone(), Event::EndpointHealth);
         let board = checkers.board();
@@ -143,13 +159,19 @@ impl Begun<'_> {
             drains,
             instance: name,
             file: path,
+            outcomes,
         });
         let status = daemon.status();
+        tokio::select! {
+            () = sources.first(&mut outputs) => {}
+            () = signals.stop() => return Ok(()),
+        }
+        let first = sources.configuration();
         let reach = match &routes {
-            Some(routes) => routes.reach(&desired, &status).await?,
+            Some(routes) => routes.reach(&first.desired, &status).await?,
             None => BTreeMap::new(),
         };
-        daemon.start(desired, reach)?;
+        daemon.start(first, reach)?;
         let commands = forward_commands(events.clone());
         let api = Api {
             status: Arc::clone(&status),
@@ -157,6 +179,7 @@ impl Begun<'_> {
             proxy: common,
             board,
             commands,
+            clusters: reports,
         };
         // Only now: who finds the socket gets answers.
         let listener = bind(&instance.socket())?;
@@ -168,8 +191,8 @@ impl Begun<'_> {
         let (referred, watched) = watch::channel(referred);
         let file = file.to_owned();
         let changes = config::watch(&file, watched).context("watching the configuration file")?;
-        let source = Source { file, referred, routes, status, events: events.clone() };
-        tokio::spawn(async move { signals.handle(source, changes, events).await });
+        let source = Source { file, referred, sources, routes, status, events: events.clone() };
+        tokio::spawn(async move { signals.handle(source, changes, outputs, events).await });
 
         daemon.run(received).await;
         fs::remove_file(instance.socket()).context("removing the socket")

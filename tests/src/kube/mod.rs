@@ -7,6 +7,8 @@
 mod crds;
 mod hand;
 mod objects;
+mod real;
+mod relay;
 mod server;
 mod stand_in;
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::discovery::Scope;
-use serde_json::Value;
+use kube::discovery::{Discovery, Scope, verbs};
+use serde_json::{Value, json};
 
 use super::hand::{DEFAULT_NAMESPACE, Reach};
 use super::server::ApiServer;
@@ -98,8 +98,14 @@ impl ApiServer {
         })
     }
 
-    /// Deletes an object; one that is not there is no error.
+    /// Deletes an object; one that is not there is no error. A namespace takes all that is in it
+    /// along, at once.
     pub fn delete(&self, kind: &str, name: &str) -> Result<()> {
+        if kind == "Namespace" && self.is_real() {
+            // No controller runs that would do it.
+            let name = name.to_owned();
+            return self.hand.call(|reach| async move { delete_namespace(&reach, &name).await });
+        }
         self.named(kind, name, |api, name| async move {
             match api.delete(&name, &DeleteParams::default()).await {
                 Ok(_) => Ok(()),
@@ -171,6 +177,32 @@ async fn apply(reach: &Reach, object: Value) -> Result<Value> {
     let parameters = PatchParams::apply(MANAGER).force();
     let applied = api.patch(&name, &parameters, &Patch::Apply(&object)).await;
     value(&applied.with_context(|| format!("apply {name}"))?)
+}
+
+/// Deletes a namespace and all that is in it, as a controller would.
+async fn delete_namespace(reach: &Reach, name: &str) -> Result<()> {
+    let (resource, _) = reach.resource("v1/Namespace").await?;
+    let namespaces: Api<DynamicObject> = Api::all_with(reach.client(), &resource);
+    if namespaces.get_opt(name).await?.is_none() {
+        return Ok(());
+    }
+    namespaces.delete(name, &DeleteParams::default()).await?;
+    let discovery = Discovery::new(reach.client()).run().await?;
+    for group in discovery.groups() {
+        for (resource, capabilities) in group.recommended_resources() {
+            if capabilities.scope == Scope::Namespaced
+                && capabilities.supports_operation(verbs::DELETE_COLLECTION)
+            {
+                let api: Api<DynamicObject> = Api::namespaced_with(reach.client(), name, &resource);
+                let (all, options) = (ListParams::default(), DeleteParams::default());
+                api.delete_collection(&options, &all).await.with_context(|| resource.kind)?;
+            }
+        }
+    }
+    let Some(mut object) = namespaces.get_opt(name).await? else { return Ok(()) };
+    object.data["spec"] = json!({ "finalizers": [] });
+    namespaces.replace_subresource("finalize", name, &PostParams::default(), &object).await?;
+    Ok(())
 }
 
 /// Where an object belongs, and the object with its namespace.

@@ -1,40 +1,68 @@
 //! One API server of a test's own.
 
 use std::fs;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::hand::Hand;
+use super::real::{Assets, Real};
+use super::relay::Relay;
 use super::stand_in::{Faults, StandIn};
+use crate::lab::Host;
 
 /// A running API server; ends, and leaves nothing behind, when dropped.
 ///
 /// Its methods may be called inside and outside of a runtime, and block until they are done.
+#[derive(Debug)]
 pub struct ApiServer {
     pub(super) hand: Hand,
     kubeconfig: String,
+    /// What clients connect to; the first is here, the others are in namespaces of labs.
+    relays: Vec<Relay>,
+    serving: Serving,
+    /// Dropped last, after the processes that write to it.
     directory: TempDir,
-    stand_in: StandIn,
+}
+
+#[derive(Debug)]
+enum Serving {
+    Real(Real),
+    StandIn(StandIn),
 }
 
 impl ApiServer {
-    /// Starts a server.
+    /// Starts a real server if its binaries are found, else the stand-in.
+    ///
+    /// They are looked for where `KUBEBUILDER_ASSETS` says, else where
+    /// `cargo xtask setup --kube-server` puts them.
     pub fn start() -> Result<Self> {
-        Self::stand_in()
+        match Assets::find() {
+            Some(assets) => Self::real(&assets),
+            None => Self::stand_in(),
+        }
     }
 
     /// Starts the stand-in.
     pub fn stand_in() -> Result<Self> {
         let stand_in = StandIn::start()?;
-        let kubeconfig = plain_kubeconfig(&stand_in.url());
-        let directory = TempDir::new().context("make a folder for the kubeconfig")?;
-        fs::write(directory.path().join(KUBECONFIG), &kubeconfig)?;
-        let hand = Hand::new(&plain_kubeconfig(&stand_in.hand_url()))?;
-        Ok(Self { hand, kubeconfig, directory, stand_in })
+        let hand = Hand::new(&plain_kubeconfig(stand_in.hand_address()))?;
+        Self::with(Serving::StandIn(stand_in), hand, folder()?)
+    }
+
+    /// Whether `start` gives a real server.
+    pub fn has_real() -> bool {
+        Assets::find().is_some()
+    }
+
+    /// Whether this is a real server.
+    pub fn is_real(&self) -> bool {
+        matches!(self.serving, Serving::Real(_))
     }
 
     /// A kubeconfig of an administrator, as text.
@@ -47,6 +75,17 @@ impl ApiServer {
         self.directory.path().join(KUBECONFIG)
     }
 
+    /// Makes the server reachable from a host of a lab, and returns a kubeconfig for there.
+    pub fn kubeconfig_on(&mut self, host: &Host) -> Result<PathBuf> {
+        let (listener, address) = host.enter(Relay::listen)??;
+        let relay = self.relay(listener)?;
+        self.relays.push(relay);
+        let name = format!("{KUBECONFIG}-{}-{}", host.name(), self.relays.len());
+        let path = self.directory.path().join(name);
+        fs::write(&path, self.kubeconfig_at(address)).context("write a kubeconfig")?;
+        Ok(path)
+    }
+
     /// A folder that goes with the server, for what else a test writes.
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -57,22 +96,70 @@ impl ApiServer {
         client(&self.kubeconfig).await
     }
 
-    /// What the stand-in can do wrong.
+    /// What a stand-in can do wrong; nothing of a real server.
     pub fn faults(&self) -> Option<Faults> {
-        Some(self.stand_in.faults())
+        match &self.serving {
+            Serving::StandIn(stand_in) => Some(stand_in.faults()),
+            Serving::Real(_) => None,
+        }
     }
 
-    /// Makes the server unreachable: connections break, new ones too, until [`Self::come_up`].
-    /// The hand still reaches a stand-in, so that a client has something to miss.
-    pub fn go_down(&mut self) -> Result<()> {
-        self.stand_in.set_down(true);
-        Ok(())
+    /// Makes the server unreachable for clients: connections break, new ones too, until
+    /// [`Self::come_up`]. The test's own hand still reaches it, so that there is something to
+    /// miss.
+    pub fn go_down(&self) {
+        for relay in &self.relays {
+            relay.set_down(true);
+        }
     }
 
-    /// Makes the server reachable again where it was, with all that it held.
-    pub fn come_up(&mut self) -> Result<()> {
-        self.stand_in.set_down(false);
-        Ok(())
+    /// Makes the server reachable again.
+    pub fn come_up(&self) {
+        for relay in &self.relays {
+            relay.set_down(false);
+        }
+    }
+
+    /// What a real server has printed, for a report of failures.
+    pub fn lines(&self) -> Vec<String> {
+        match &self.serving {
+            Serving::Real(real) => real.lines(),
+            Serving::StandIn(_) => Vec::new(),
+        }
+    }
+
+    fn real(assets: &Assets) -> Result<Self> {
+        let directory = folder()?;
+        let (real, hand) = Real::start(assets, directory.path())?;
+        let server = Self::with(Serving::Real(real), hand, directory)?;
+        server.define_what_is_newer()?;
+        Ok(server)
+    }
+
+    fn with(serving: Serving, hand: Hand, directory: TempDir) -> Result<Self> {
+        let (listener, address) = Relay::listen()?;
+        let kubeconfig = String::new();
+        let relays = Vec::new();
+        let mut server = Self { hand, kubeconfig, relays, serving, directory };
+        server.relays.push(server.relay(listener)?);
+        server.kubeconfig = server.kubeconfig_at(address);
+        fs::write(server.kubeconfig_path(), &server.kubeconfig).context("write a kubeconfig")?;
+        Ok(server)
+    }
+
+    fn relay(&self, listener: TcpListener) -> Result<Relay> {
+        let address = match &self.serving {
+            Serving::Real(real) => real.address(),
+            Serving::StandIn(stand_in) => stand_in.address(),
+        };
+        Relay::start(listener, address)
+    }
+
+    fn kubeconfig_at(&self, address: SocketAddr) -> String {
+        match &self.serving {
+            Serving::Real(real) => real.kubeconfig(address),
+            Serving::StandIn(_) => plain_kubeconfig(address),
+        }
     }
 }
 
@@ -87,20 +174,19 @@ pub(super) async fn client(kubeconfig: &str) -> Result<Client> {
     Client::try_from(config.context("read a kubeconfig")?).context("make a client")
 }
 
-fn plain_kubeconfig(url: &str) -> String {
-    format!(
-        "apiVersion: v1
-kind: Config
-current-context: test
-clusters:
-- name: test
-  cluster: {{server: \"{url}\"}}
-contexts:
-- name: test
-  context: {{cluster: test, user: test}}
-users:
-- name: test
-  user: {{}}
-"
-    )
+fn folder() -> Result<TempDir> {
+    TempDir::new().context("make a folder for an API server")
+}
+
+fn plain_kubeconfig(address: SocketAddr) -> String {
+    let kubeconfig = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{ "name": "test", "cluster": { "server": format!("http://{address}") } }],
+        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
+        "users": [{ "name": "test", "user": {} }],
+    });
+    // JSON is YAML.
+    format!("{kubeconfig:#}\n")
 }

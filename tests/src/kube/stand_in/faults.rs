@@ -134,8 +134,6 @@ pub(super) struct Signals {
     pub(super) bookmarked: u64,
     pub(super) held: BTreeSet<String>,
     pub(super) repeats: bool,
-    /// Whether every connection breaks.
-    pub(super) is_down: bool,
 }
 
 /// What is to go wrong, and what has been counted.

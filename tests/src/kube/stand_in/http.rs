@@ -57,22 +57,12 @@ pub(super) async fn serve(
 
 async fn connect(connection: TcpStream, shared: Arc<Shared>, caller: Caller) {
     connection.set_nodelay(true).ok();
-    let mut signals = shared.signals.subscribe();
     let service = service_fn(|request| answer(Arc::clone(&shared), caller, request));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(connection), service);
-    let is_down = async {
-        // The sender is in `shared` and outlives this.
-        signals.wait_for(|signals| signals.is_down && caller == Caller::Client).await.ok();
-    };
-    tokio::select! {
-        // Before the first byte is answered.
-        biased;
-        () = is_down => {}
-        // A client that goes away is not the server's affair.
-        result = serving => drop(result),
-    }
+    // A client that goes away is not the server's affair.
+    drop(serving.await);
 }
 
 async fn answer(

@@ -20,7 +20,7 @@ mod watch;
 mod write;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -34,6 +34,8 @@ pub use faults::{Faults, Write};
 use faults::Shared;
 use http::{Caller, serve};
 use store::Store;
+
+use super::relay::Relay;
 
 /// The namespaces that every cluster has.
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -52,8 +54,8 @@ impl StandIn {
     /// Listens on free ports of the loopback interface.
     pub(super) fn start() -> Result<Self> {
         let shared = Arc::new(Shared::new(with_namespaces()?));
-        let (clients, client_address) = listen()?;
-        let (hands, hand_address) = listen()?;
+        let (clients, client_address) = Relay::listen()?;
+        let (hands, hand_address) = Relay::listen()?;
         let (stop, is_stopped) = oneshot::channel();
         let serving = Arc::clone(&shared);
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -72,22 +74,17 @@ impl StandIn {
     }
 
     /// Where clients find it.
-    pub(super) fn url(&self) -> String {
-        format!("http://{}", self.client_address)
+    pub(super) fn address(&self) -> SocketAddr {
+        self.client_address
     }
 
-    /// Where the test's own hand finds it: never at fault, never counted, never down.
-    pub(super) fn hand_url(&self) -> String {
-        format!("http://{}", self.hand_address)
+    /// Where the test's own hand finds it: never at fault, never counted.
+    pub(super) fn hand_address(&self) -> SocketAddr {
+        self.hand_address
     }
 
     pub(super) fn faults(&self) -> Faults {
         Faults { shared: Arc::clone(&self.shared) }
-    }
-
-    /// Breaks all connections and every new one, or serves again.
-    pub(super) fn set_down(&self, is_down: bool) {
-        self.shared.signals.send_modify(|signals| signals.is_down = is_down);
     }
 }
 
@@ -99,13 +96,6 @@ impl Drop for StandIn {
             thread.join().ok();
         }
     }
-}
-
-fn listen() -> Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen on the loopback")?;
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
 }
 
 fn with_namespaces() -> Result<Store> {

@@ -115,7 +115,7 @@ impl Watch {
                 return None;
             }
             let now = self.signals.borrow_and_update().clone();
-            if now.is_down || now.broken != self.seen.broken {
+            if now.broken != self.seen.broken {
                 self.is_over = true;
                 return Some(Err(io::ErrorKind::ConnectionReset.into()));
             }
