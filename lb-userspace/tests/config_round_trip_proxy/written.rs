@@ -19,6 +19,7 @@ pub(crate) fn file(proxy: &Proxy) -> Value {
             "protocol": listener.protocol,
             "host": listener.host,
             "proxy_protocol": listener.takes_proxy_protocol,
+            "sources": listener.sources,
             "connections_max": listener.connections_max,
             "http": {
                 "header_timeout": ms(http.header_timeout),

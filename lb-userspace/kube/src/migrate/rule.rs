@@ -55,6 +55,11 @@ fn request(wanted: &RequestMatch, lost: &mut impl FnMut(&str)) -> Value {
             lost("a prefix whatever its case");
             ("PathPrefix", path)
         }
+        // Ingresses have none.
+        PathMatch::Method(method) => {
+            lost("a gRPC method of any service");
+            ("PathPrefix", method)
+        }
     };
     let mut request = json!({ "path": { "type": kind, "value": path } });
     let fields = |all: &[FieldMatch]| -> Vec<Value> { all.iter().map(field).collect() };

@@ -4,6 +4,7 @@
 //! status is about.
 
 mod event;
+mod infrastructure;
 mod ledger;
 mod merge;
 mod outcome;

@@ -2,13 +2,14 @@
 
 use super::{
     event::{self, Told},
+    infrastructure::{self, Tried},
     ledger::{Ledger, fingerprint},
     merge::{farewell, merge},
     queue::Queue,
     said::{self, Said},
     send::{self, Base, Landing},
 };
-use crate::{Lowered, ObjectId, Objects, Status};
+use crate::{InfrastructureChange, Lowered, ObjectId, Objects, Status};
 use kube::Client;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -80,6 +81,8 @@ impl Writer {
             flights: JoinSet::new(),
             told: Told::new(Instant::now()),
             tellings: JoinSet::new(),
+            tried: Tried::default(),
+            makings: JoinSet::new(),
             counts: Arc::clone(&counts),
         };
         Self { latest, counts, task: tokio::spawn(run.run()) }
@@ -116,6 +119,8 @@ struct Run {
     flights: JoinSet<(ObjectId, u64, String, Landing)>,
     told: Told,
     tellings: JoinSet<Result<(), kube::Error>>,
+    tried: Tried,
+    makings: JoinSet<Result<(), kube::Error>>,
     counts: Arc<Mutex<Counts>>,
 }
 
@@ -125,6 +130,7 @@ impl Run {
             let has_room = self.flights.len() < IN_FLIGHT_MAX;
             let due = self.queue.due().filter(|_| has_room);
             let tell_at = self.told.due();
+            let make_at = self.tried.due();
             tokio::select! {
                 changed = self.published.changed() => {
                     if changed.is_err() {
@@ -149,7 +155,14 @@ impl Run {
                     Ok(Err(error)) => tracing::debug!(%error, "an Event was not taken"),
                     Err(_) => {}
                 },
+                Some(made) = self.makings.join_next() => {
+                    if let Ok(Err(error)) = made {
+                        tracing::warn!(%error, "an object for a Gateway was not taken");
+                    }
+                    self.make();
+                }
                 () = until(due) => {}
+                () = until(make_at) => self.make(),
                 () = until(tell_at) => self.tell(),
             }
             self.launch();
@@ -177,6 +190,7 @@ impl Run {
         self.ledger.retain(|it| said::metadata(objects, it).is_some());
         locked(&self.counts).writes.retain(|it, _| said::metadata(objects, it).is_some());
         self.tell();
+        self.make();
     }
 
     /// Puts an object in the queue if something is to be written.
@@ -264,6 +278,20 @@ impl Run {
             }
         }
         self.consider(id);
+    }
+
+    /// Makes what is to stand for Gateways.
+    fn make(&mut self) {
+        if !*self.leads.borrow() {
+            self.tried = Tried::default();
+            return;
+        }
+        let Some(Publication { lowered, .. }) = &self.publication else { return };
+        let here = lowered.infrastructure.iter().filter(|it| it.cluster == self.cluster);
+        let room = IN_FLIGHT_MAX.saturating_sub(self.makings.len());
+        for InfrastructureChange { change, .. } in self.tried.next(Instant::now(), here, room) {
+            self.makings.spawn(infrastructure::make(self.client.clone(), change));
+        }
     }
 
     /// Tells what is new.
