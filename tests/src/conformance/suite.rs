@@ -78,6 +78,7 @@ impl Suite {
             "proxy": { "workers": 2 },
             "kubernetes": {
                 "clusters": [{ "name": "suite", "kubeconfig": server.kubeconfig_path() }],
+                "lease_namespace": "default",
                 "external_names": ["localhost", "*.localhost"],
                 "pools": [{
                     "name": "suite",
@@ -137,6 +138,7 @@ fn kept_lbd(file: &Path, printed: &Path, block: (u8, u8)) -> Result<Child> {
     command
         .args(["-c", keeper, "keeper"])
         .arg(binary("lbd")?)
+        .env("RUST_LOG", "info,lb_kube=debug")
         .args(["run", "--instance", &format!("suite{}-{}", block.0, block.1), "--config"])
         .arg(file)
         .stdin(Stdio::piped())
