@@ -57,10 +57,6 @@ fn request(wanted: &RequestMatch, lost: &mut impl FnMut(&str)) -> Value {
             ("PathPrefix", path)
         }
         // Ingresses have none.
-        PathMatch::Method(method) => {
-            lost("a gRPC method of any service");
-            ("PathPrefix", method)
-        }
     };
     let mut request = json!({ "path": { "type": kind, "value": path } });
     let fields = |all: &[FieldMatch]| -> Vec<Value> { all.iter().map(field).collect() };

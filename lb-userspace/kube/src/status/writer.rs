@@ -302,7 +302,8 @@ impl Run {
             self.tried = Tried::default();
             return;
         }
-        let Some(Publication { lowered, .. }) = &self.publication else { return };
+        let Some(publication) = &self.publication else { return };
+        let lowered = &publication.lowered;
         let here = lowered.infrastructure.iter().filter(|it| it.cluster == self.cluster);
         let room = IN_FLIGHT_MAX.saturating_sub(self.makings.len());
         for InfrastructureChange { change, .. } in self.tried.next(Instant::now(), here, room) {
