@@ -10,11 +10,15 @@ pub mod authority;
 pub mod bench;
 pub mod capture;
 pub mod client;
+#[expect(clippy::indexing_slicing, reason = "an index of JSON gives null")]
+pub mod conformance;
 pub mod curl;
 pub mod demo;
 pub mod desync;
 pub mod http;
 pub mod http2;
+#[expect(clippy::indexing_slicing, reason = "an index of JSON gives null, or makes it an object")]
+pub mod kube;
 pub mod lab;
 pub mod lbd;
 pub mod origin;

@@ -1,5 +1,6 @@
 //! `cargo xtask COMMAND`: everything a developer does, one command a file.
 
+mod archive;
 mod bench;
 mod build;
 mod check;

@@ -2,6 +2,8 @@
 //!
 //! Looks first and does only what is missing, so it can run before every other command.
 
+pub(crate) mod kube_server;
+
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Result, anyhow, bail};
@@ -42,6 +44,9 @@ pub(crate) struct Options {
     /// Only report what is missing; ends with 1 if anything is
     #[arg(long)]
     check: bool,
+    /// Also build a real kube-apiserver, for the tests of the Kubernetes agent, into the cache
+    #[arg(long)]
+    kube_server: bool,
 }
 
 /// How much of a set-up a command needs.
@@ -55,14 +60,19 @@ pub(crate) enum Scope {
 
 pub(crate) fn run(options: &Options, _root: &Path) -> Result<()> {
     if !options.check {
-        return ensure(Scope::Lab);
+        ensure(Scope::Lab)?;
+        return if options.kube_server { kube_server::ensure() } else { Ok(()) };
     }
-    let missing = survey(Scope::Lab);
+    let mut missing = survey(Scope::Lab);
+    if options.kube_server && kube_server::find().is_none() {
+        missing.push(Need::KubeServer);
+    }
     for need in &missing {
         println!("missing: {need}");
     }
     if !missing.is_empty() {
-        bail!("{} missing; `cargo xtask setup` installs it", missing.len());
+        let option = if missing.contains(&Need::KubeServer) { " --kube-server" } else { "" };
+        bail!("{} missing; `cargo xtask setup{option}` installs it", missing.len());
     }
     report()
 }
@@ -125,6 +135,8 @@ enum Need {
     Program(&'static str, &'static str),
     /// bpffs is not mounted
     Bpffs,
+    /// A real kube-apiserver, where one was asked for
+    KubeServer,
 }
 
 impl std::fmt::Display for Need {
@@ -133,6 +145,7 @@ impl std::fmt::Display for Need {
             Self::Compiler(why) | Self::Linker(why) => f.write_str(why),
             Self::Program(program, package) => write!(f, "{program} (Debian: {package})"),
             Self::Bpffs => write!(f, "bpffs at {BPFFS}"),
+            Self::KubeServer => f.write_str("kube-apiserver and etcd"),
         }
     }
 }
@@ -196,7 +209,7 @@ fn packages(missing: &[Need]) -> Vec<&'static str> {
                 packages.extend(DEBIAN_LINKER.iter().filter(|package| !is_installed(package)));
             }
             Need::Program(_, package) => packages.push(package),
-            Need::Compiler(_) | Need::Linker(_) | Need::Bpffs => {}
+            Need::Compiler(_) | Need::Linker(_) | Need::Bpffs | Need::KubeServer => {}
         }
     }
     packages

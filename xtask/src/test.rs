@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::{
     command,
-    setup::{self, Scope},
+    setup::{self, Scope, kube_server},
 };
 
 /// Options of `cargo xtask test`
@@ -37,6 +37,12 @@ pub(crate) fn run(options: &Options, root: &Path) -> Result<()> {
     }
     if options.full {
         cargo.env("LB_TEST_FULL", "1");
+    }
+    if !options.unit && kube_server::find().is_none() {
+        eprintln!(
+            "test: no kube-apiserver: the cases of the Kubernetes agent run on a stand-in in the \
+             tests' own process; `cargo xtask setup --kube-server` builds a real one"
+        );
     }
     if !options.filters.is_empty() {
         cargo.arg("--").args(&options.filters);

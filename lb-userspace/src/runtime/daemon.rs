@@ -4,11 +4,11 @@ mod report;
 
 pub use report::interface;
 
-use super::{Drained, Drains, Event, Offer, ServiceManager, wall_ms};
+use super::{Configuration, Drained, Drains, Event, Offer, ServiceManager, wall_ms};
 use crate::{
     admin::{Command, Status, resource::GenerationResource},
     health::{Checkers, Transition, endpoint_targets, targets},
-    model::Desired,
+    kube::Outcome,
     proxy::{handle::Proxy, snapshot::Problem},
     reconcile::{Cycle, CycleError, Driver, Engine, Fact, Reach},
 };
@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::{self, Instant},
 };
 
@@ -58,6 +58,8 @@ pub struct Parts<E> {
     pub instance: String,
     /// Configuration file as given.
     pub file: String,
+    /// Told what became of what clusters ask for.
+    pub outcomes: watch::Sender<Outcome>,
 }
 
 /// The daemon's state beside the driver's.
@@ -68,6 +70,8 @@ pub struct Daemon<E> {
     loaded_ms: u64,
     last_error: Option<String>,
     problems: Vec<Problem>,
+    /// Number of the newest configuration, and what it leaves out.
+    newest: (u64, Vec<Problem>),
     retry_at: Option<Instant>,
     causes: BTreeSet<&'static str>,
     replies: Vec<oneshot::Sender<Result<u64, String>>>,
@@ -91,6 +95,7 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
             loaded_ms: 0,
             last_error: None,
             problems: Vec::new(),
+            newest: (0, Vec::new()),
             retry_at: None,
             causes: BTreeSet::new(),
             replies: Vec::new(),
@@ -109,12 +114,11 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
     /// that the data plane does not work.
     pub fn start(
         &mut self,
-        desired: Desired,
+        configuration: Configuration,
         reach: BTreeMap<IpAddr, Reach>,
     ) -> Result<(), CycleError> {
-        self.causes.insert("start");
         self.parts.driver.note(Fact::Reach(reach));
-        self.parts.driver.note(Fact::Desired(desired));
+        self.take_configuration("start", configuration);
         self.cycle().unwrap_or(Ok(()))?;
         self.manager.ready();
         Ok(())
@@ -183,9 +187,8 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
     /// Notes an event; true if it ends the loop.
     fn take(&mut self, event: Event) -> bool {
         match event {
-            Event::Configuration { cause, result: Ok(desired) } => {
-                self.causes.insert(cause);
-                self.parts.driver.note(Fact::Desired(desired));
+            Event::Configuration { cause, result: Ok(configuration) } => {
+                self.take_configuration(cause, configuration);
             }
             Event::Configuration { cause, result: Err(error) } => {
                 tracing::error!("the new configuration is not used ({cause}):\n{error}");
@@ -220,6 +223,13 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
             Event::Stop => return true,
         }
         false
+    }
+
+    fn take_configuration(&mut self, cause: &'static str, configuration: Configuration) {
+        let Configuration { desired, number, left_out } = configuration;
+        self.causes.insert(cause);
+        self.newest = (number, left_out);
+        self.parts.driver.note(Fact::Desired(desired));
     }
 
     fn take_health(&mut self, transition: Transition) {
@@ -342,13 +352,19 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
 
     /// Has the proxy serve, and the checkers check, what is desired now.
     fn serve(&mut self, generation: u64) {
-        let Parts { driver, checkers, endpoint_checkers, proxy, .. } = &mut self.parts;
+        let Parts { driver, checkers, endpoint_checkers, proxy, outcomes, .. } = &mut self.parts;
         let Some(desired) = driver.desired() else { return };
         checkers.reconcile(&targets(desired), &driver.observed().down);
-        self.problems = proxy.apply(&desired.proxy, generation);
-        for Problem { object, why } in &self.problems {
+        let (number, left_out) = self.newest.clone();
+        let known = std::mem::replace(&mut self.problems, left_out);
+        self.problems.extend(proxy.apply(&desired.proxy, generation));
+        for problem in self.problems.iter().filter(|it| !known.contains(it)) {
+            let Problem { object, why } = problem;
             tracing::warn!(object, why, "does not work");
         }
+        let told = self.problems.iter().map(|it| (it.object.clone(), it.why.clone()));
+        let problems = told.collect();
+        outcomes.send_replace(Outcome { number, refused: None, problems });
         // Endpoints that were down stay so: the snapshot took their state over.
         endpoint_checkers.reconcile(&endpoint_targets(&desired.proxy), &BTreeSet::new());
     }
@@ -356,7 +372,11 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
     fn failed(&mut self, error: &CycleError, causes: &BTreeSet<&'static str>) {
         tracing::error!(?causes, %error, "not applied");
         self.last_error = Some(error.to_string());
-        if matches!(error, CycleError::Engine(_)) {
+        if let CycleError::Refused(why) = error {
+            let refused = Some(why.clone());
+            let outcome = Outcome { number: self.newest.0, refused, problems: Vec::new() };
+            self.parts.outcomes.send_replace(outcome);
+        } else {
             self.retry_at = Some(Instant::now() + RETRY);
         }
         self.manager.ready();

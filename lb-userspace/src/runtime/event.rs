@@ -1,7 +1,9 @@
 //! What the daemon's loop is told.
 
 use super::Offer;
-use crate::{admin::Command, health::Transition, model::Desired, reconcile::Reach};
+use crate::{
+    admin::Command, health::Transition, model::Desired, proxy::snapshot::Problem, reconcile::Reach,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -15,7 +17,7 @@ pub enum Event {
         /// What asked for it, for the log.
         cause: &'static str,
         /// What was read.
-        result: Result<Desired, String>,
+        result: Result<Configuration, String>,
     },
     /// How backend addresses are reached now.
     Reach(BTreeMap<IpAddr, Reach>),
@@ -42,4 +44,21 @@ pub enum Event {
     HandOver(Offer),
     /// Exit, leaving the data plane as it is.
     Stop,
+}
+
+/// What to run.
+#[derive(Clone, Debug, Default)]
+pub struct Configuration {
+    /// All sources together.
+    pub desired: Desired,
+    /// The clusters' part in it, as [`Outcome`](crate::kube::Outcome) tells it; 0 = they have none yet.
+    pub number: u64,
+    /// What sources ask for and do not get, while the rest works.
+    pub left_out: Vec<Problem>,
+}
+
+impl From<Desired> for Configuration {
+    fn from(desired: Desired) -> Self {
+        Self { desired, ..Self::default() }
+    }
 }

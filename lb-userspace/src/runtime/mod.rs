@@ -2,6 +2,7 @@
 //! feeds the driver.
 
 mod clock;
+mod clusters;
 pub(crate) mod daemon;
 mod drains;
 mod engine;
@@ -20,7 +21,7 @@ pub use clock::wall_ms;
 pub use daemon::{Daemon, Ended, Parts, interface};
 pub use drains::{Drained, Drains};
 pub use engine::attached;
-pub use event::Event;
+pub use event::{Configuration, Event};
 pub use handoff::Offer;
 pub use instance::{Instance, InvalidName, RUN_DIRECTORY};
 pub use lock::{Lock, LockError};

@@ -2,9 +2,10 @@
 
 use super::{
     Daemon, Drains, Ended, Event, Instance, Lock, Parts, Routes,
+    clusters::{Ends, Sources, ways},
     handoff::{self, Predecessor},
     packet_log,
-    source::{Signals, Source, needs_kernel, read},
+    source::{Said, Signals, Source, needs_kernel, read},
     sweep,
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     config::{self, Referred},
     dataplane::{Dataplane, OpenOptions, Sockets},
     health::{Checkers, Transition},
-    model::{Desired, Settings},
+    model::Settings,
     proxy::{
         accept::Bound,
         handle::{Inherited, Proxy},
@@ -65,8 +66,8 @@ struct Heritage {
 /// Forwarding goes on after it.
 pub fn run(instance: &Instance, file: &Path, start: Start) -> Result<()> {
     // First, so that a predecessor is not asked for nothing.
-    let (desired, referred) = read(file);
-    let desired = desired.map_err(|error| anyhow::anyhow!("{error}"))?;
+    let (said, referred) = read(file);
+    let said = said.map_err(|error| anyhow::anyhow!("{error}"))?;
     let heritage = inherit(instance, start)?;
     // The driver's thread is not one of the workers: while it compiles and writes maps, probes
     // and the API go on.
@@ -75,7 +76,7 @@ pub fn run(instance: &Instance, file: &Path, start: Start) -> Result<()> {
         .thread_name("lbd")
         .enable_all()
         .build()?;
-    let served = runtime.block_on(serve(instance, file, desired, referred, heritage));
+    let served = runtime.block_on(serve(instance, file, said, referred, heritage));
     runtime.shutdown_background();
     served
 }
@@ -112,19 +113,26 @@ fn take_over(instance: &Instance) -> Result<Heritage> {
 async fn serve(
     instance: &Instance,
     file: &Path,
-    desired: Desired,
+    said: Said,
     referred: Referred,
     heritage: Heritage,
 ) -> Result<()> {
     let Heritage { lock, sockets, predecessor } = heritage;
     let signals = Signals::new()?;
     let (events, received) = mpsc::channel(EVENTS_MAX);
+    let (desired, options) = said;
     let proxy = Proxy::start_with(&desired.proxy.settings, desired.settings.seed, sockets)
         .context("the proxy cannot be started")?;
+    let (ways, ends) = ways();
+    let needs_kernel = needs_kernel(&desired);
+    let settings = desired.settings.clone();
+    let sources = Sources::new(ways, desired, options);
     let begun = Begun {
         instance,
         file,
-        desired,
+        settings,
+        sources,
+        ends,
         referred,
         signals,
         events,
@@ -133,7 +141,7 @@ async fn serve(
         lock,
         predecessor,
     };
-    if needs_kernel(&begun.desired) {
+    if needs_kernel {
         Box::pin(begun.in_kernel()).await
     } else {
         tracing::info!("no interfaces: nothing is loaded into the kernel");
@@ -145,7 +153,9 @@ async fn serve(
 struct Begun<'a> {
     instance: &'a Instance,
     file: &'a Path,
-    desired: Desired,
+    settings: Settings,
+    sources: Sources,
+    ends: Ends,
     referred: Referred,
     signals: Signals,
     events: mpsc::Sender<Event>,
@@ -159,7 +169,7 @@ impl Begun<'_> {
     /// Forwards and steers packets beside proxying.
     async fn in_kernel(mut self) -> Result<()> {
         let name = self.instance.name();
-        let mut dataplane = open(self.instance, &self.desired.settings)?;
+        let mut dataplane = open(self.instance, &self.settings)?;
         let steered = self.proxy.steered().context("sockets for steered connections")?;
         dataplane.steer(&Sockets {
             tcp4: first(&steered.tcp4),
@@ -167,7 +177,7 @@ impl Begun<'_> {
             udp4: first(&steered.udp4),
             udp6: first(&steered.udp6),
         })?;
-        let logs_packets = self.desired.settings.packet_log;
+        let logs_packets = self.settings.packet_log;
         let events = self.events.clone();
         let begin = || {
             sweep::start(Dataplane::open_pinned(name)?, events)?;
@@ -198,13 +208,15 @@ impl Begun<'_> {
         routes: Option<Routes>,
         begin: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        let Self { instance, file, desired, referred, mut signals, events, received, .. } = self;
+        let Self { instance, file, settings, mut sources, ends, .. } = self;
+        let Self { referred, mut signals, events, received, .. } = self;
         let Self { mut proxy, lock, predecessor, .. } = self;
+        let Ends { mut outputs, outcomes, reports } = ends;
         let drains = Drains::new(instance.drains());
         let drained = drains.load()?;
         let driver = Driver::adopt(engine, drained.backends)?;
         proxy.drain_first(drained.endpoints);
-        let seed = desired.settings.seed;
+        let seed = settings.seed;
         let checkers = Checkers::new(seed, forward_health(events.clone(), Event::Health));
         let endpoints = forward_health(events.clone(), Event::EndpointHealth);
         let board = checkers.board();
@@ -218,13 +230,19 @@ impl Begun<'_> {
             drains,
             instance: name,
             file: path,
+            outcomes,
         });
         let status = daemon.status();
+        tokio::select! {
+            () = sources.first(&mut outputs) => {}
+            () = signals.stop() => return Ok(()),
+        }
+        let first = sources.configuration();
         let reach = match &routes {
-            Some(routes) => routes.reach(&desired, &status).await?,
+            Some(routes) => routes.reach(&first.desired, &status).await?,
             None => BTreeMap::new(),
         };
-        daemon.start(desired, reach)?;
+        daemon.start(first, reach)?;
         let commands = forward_commands(events.clone());
         let api = Api {
             status: Arc::clone(&status),
@@ -232,6 +250,7 @@ impl Begun<'_> {
             proxy: common,
             board,
             commands,
+            clusters: reports,
         };
         // Only now: who finds the socket gets answers.
         let listener = bind(&instance.socket())?;
@@ -244,8 +263,8 @@ impl Begun<'_> {
         let (referred, watched) = watch::channel(referred);
         let file = file.to_owned();
         let changes = config::watch(&file, watched).context("watching the configuration file")?;
-        let source = Source { file, referred, routes, status, events: events.clone() };
-        tokio::spawn(async move { signals.handle(source, changes, events).await });
+        let source = Source { file, referred, sources, routes, status, events };
+        tokio::spawn(async move { signals.handle(source, changes, outputs).await });
 
         handoff::offer(instance, lock.share()?, sender)?;
         if let Some(predecessor) = predecessor {

@@ -130,8 +130,20 @@ impl Worker {
     }
 
     async fn speak(self: &Rc<Self>, io: Io, connection: Connection, listener: &Arc<Listener>) {
+        if !self.admits(&connection, listener) {
+            return;
+        }
         let (service, options) = (Rc::new(Rc::clone(self)), Arc::clone(&listener.http));
         http::serve(io, Rc::new(connection), service, options, self.drain.clone()).await;
+    }
+
+    /// Whether the client may connect; a refusal is counted.
+    fn admits(&self, connection: &Connection, listener: &Arc<Listener>) -> bool {
+        let admits = listener.admits(connection.client.ip());
+        if !admits {
+            listener.stats.refused(self.index, http::Reason::AddressDenied);
+        }
+        admits
     }
 
     /// Passes a session on to where its server name leads.
@@ -142,6 +154,9 @@ impl Worker {
         listener: &Arc<Listener>,
         server_name: Option<&str>,
     ) {
+        if !self.admits(&connection, listener) {
+            return;
+        }
         let Some(plan) = listener.streams.find(server_name) else {
             listener.stats.refused(self.index, http::Reason::NoRoute);
             return;

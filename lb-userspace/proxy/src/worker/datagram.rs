@@ -5,7 +5,13 @@ use crate::{
     accept::Ending,
     stream::{UdpListener, UdpRoute},
 };
-use std::{io, net::UdpSocket, pin::pin, rc::Rc, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    pin::pin,
+    rc::Rc,
+    time::Duration,
+};
 use tokio::{
     sync::{Notify, oneshot},
     time::timeout,
@@ -31,9 +37,12 @@ pub(super) async fn serve(
             return;
         }
     };
-    let route = |local| {
+    let route = |local, client: SocketAddr| {
         let snapshot = worker.snapshot();
         let listener = snapshot.udp.find(local)?.first()?.clone();
+        if !listener.admits(client.ip()) {
+            return None;
+        }
         let pick = listener.streams.find(None)?.clone();
         Some(UdpRoute { pick, idle_timeout: listener.model.idle_timeout })
     };

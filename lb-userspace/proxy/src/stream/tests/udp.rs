@@ -35,7 +35,7 @@ async fn while_serving<T>(
     let socket = StdSocket::bind(bind).unwrap();
     let address = socket.local_addr().unwrap();
     let listener = UdpListener::new(socket, sessions_max).unwrap();
-    let route = |local: SocketAddr| {
+    let route = |local: SocketAddr, _| {
         assert_eq!(local.port(), address.port());
         Some(UdpRoute { pick: pick.clone(), idle_timeout })
     };

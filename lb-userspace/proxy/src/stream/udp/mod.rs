@@ -73,11 +73,11 @@ impl UdpListener {
     }
 
     /// Serves until `left`; from then on takes nothing from the socket, and returns when the
-    /// sessions under way are over. `route` tells where datagrams for an address go; those of no
-    /// route are dropped.
+    /// sessions under way are over. `route` tells where datagrams for an address of a client go;
+    /// those of no route are dropped.
     pub async fn serve<P: Pick>(
         &self,
-        route: impl Fn(SocketAddr) -> Option<UdpRoute<P>>,
+        route: impl Fn(SocketAddr, SocketAddr) -> Option<UdpRoute<P>>,
         left: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let mut table = Table::new(self.sessions_max);
@@ -102,7 +102,7 @@ impl UdpListener {
 
     /// Sends a datagram on. A session that begins with it is to be run: it resolves to what the
     /// table knows it by.
-    fn take<P: Pick, R: Fn(SocketAddr) -> Option<UdpRoute<P>>>(
+    fn take<P: Pick, R: Fn(SocketAddr, SocketAddr) -> Option<UdpRoute<P>>>(
         &self,
         table: &mut Table<Session<P::Lease>>,
         route: &R,
@@ -133,10 +133,10 @@ impl UdpListener {
     fn begin<P: Pick>(
         &self,
         table: &mut Table<Session<P::Lease>>,
-        route: &impl Fn(SocketAddr) -> Option<UdpRoute<P>>,
+        route: &impl Fn(SocketAddr, SocketAddr) -> Option<UdpRoute<P>>,
         arrived: Arrived,
     ) -> Option<(Rc<Session<P::Lease>>, u64)> {
-        let route = route(arrived.local)?;
+        let route = route(arrived.local, arrived.client)?;
         let lease = route.pick.pick(arrived.client, &[]).ok()?;
         let upstream = socket::connected(lease.address());
         let replies = self.entry.replies(arrived.local);
