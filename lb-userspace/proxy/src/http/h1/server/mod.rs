@@ -148,10 +148,11 @@ impl<S: Service + 'static> Server<S> {
                 Poll::Pending => break,
             }
         }
+        let since = *wait.since.get_or_insert_with(Instant::now);
         let deadline = match wait.first_byte {
             Some(first) => first + self.options.header_timeout,
-            None if wait.is_first => wait.since + self.options.header_timeout,
-            None => wait.since + self.options.keep_alive_timeout,
+            None if wait.is_first => since + self.options.header_timeout,
+            None => since + self.options.keep_alive_timeout,
         };
         ready!(self.timer.poll(deadline, context));
         let has_begun = wait.first_byte.is_some();
@@ -161,13 +162,14 @@ impl<S: Service + 'static> Server<S> {
 
 /// Waiting for a request.
 struct Wait {
-    since: Instant,
+    /// When it was first looked for in vain.
+    since: Option<Instant>,
     is_first: bool,
     first_byte: Option<Instant>,
 }
 
 impl Wait {
     fn new(is_first: bool) -> Self {
-        Self { since: Instant::now(), is_first, first_byte: None }
+        Self { since: None, is_first, first_byte: None }
     }
 }
