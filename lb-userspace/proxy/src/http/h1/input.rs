@@ -7,7 +7,7 @@ use std::{
     cell::RefCell,
     io, mem,
     pin::pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 use tokio::io::AsyncReadExt;
 
@@ -67,6 +67,7 @@ impl Input {
         io: &mut Io,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        ready!(io.poll_readable(context))?;
         let has_room = self.bytes.capacity() - self.bytes.len() >= READ_BYTES_MIN;
         let mut buffer = if has_room { mem::take(&mut self.bytes) } else { self.larger() };
         let polled = pin!(io.read_buf(&mut buffer)).poll(context);
