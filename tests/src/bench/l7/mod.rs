@@ -155,8 +155,8 @@ impl Running {
     }
 
     fn measure(&self, duration: Duration, cores: process::Cores) -> Result<Measured> {
-        if self.scenario == Scenario::Idle {
-            return idle::measure(&self.process, self.ports);
+        if self.scenario.is_idle() {
+            return idle::measure(self.scenario, &self.process, self.ports);
         }
         // The first requests open connections and fault pages in; they are not measured.
         self.load(duration / 4, cores)?;

@@ -31,6 +31,8 @@ pub enum Scenario {
     Routes,
     /// Memory of an idle connection.
     Idle,
+    /// The same with TLS.
+    IdleTls,
 }
 
 /// Hosts in [`Scenario::Routes`].
@@ -38,7 +40,7 @@ pub(super) const HOSTS: usize = 1_000;
 
 impl Scenario {
     /// All, in the order of the table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::H1Small,
         Self::H1Large,
         Self::H1Connect,
@@ -50,6 +52,7 @@ impl Scenario {
         Self::WebSocket,
         Self::Routes,
         Self::Idle,
+        Self::IdleTls,
     ];
 
     /// As the command line and the table have it.
@@ -66,12 +69,19 @@ impl Scenario {
             Self::WebSocket => "websocket",
             Self::Routes => "routes",
             Self::Idle => "idle",
+            Self::IdleTls => "idle-tls",
         }
     }
 
     /// Whether TLS is spoken.
     pub const fn is_secure(self) -> bool {
-        matches!(self, Self::TlsH1 | Self::TlsHandshake | Self::TlsResume) || self.is_http2()
+        matches!(self, Self::TlsH1 | Self::TlsHandshake | Self::TlsResume | Self::IdleTls)
+            || self.is_http2()
+    }
+
+    /// Whether connections are only held.
+    pub const fn is_idle(self) -> bool {
+        matches!(self, Self::Idle | Self::IdleTls)
     }
 
     /// Whether HTTP/2 is spoken.
