@@ -14,9 +14,9 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    runtime,
+    runtime::{self, LocalOptions},
     sync::{mpsc, oneshot},
-    task::{JoinHandle as Task, LocalSet},
+    task::JoinHandle as Task,
 };
 
 /// What runs on a worker.
@@ -110,15 +110,23 @@ impl Workers {
         let start = |index| {
             let (commands, received) = mpsc::unbounded_channel();
             let handler = Arc::clone(&handler);
-            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-            let thread =
-                thread::Builder::new().name(format!("lb-worker-{index}")).spawn(move || {
-                    let local = LocalSet::new();
-                    // Made inside, since it may start tasks of its own.
-                    local.block_on(&runtime, async {
-                        obey(Rc::new(handler(index)), received).await;
-                    });
-                })?;
+            let (started, is_started) = std::sync::mpsc::channel();
+            let run = move || {
+                // Of the thread's own: a task is woken without a lock.
+                let mut runtime = runtime::Builder::new_current_thread();
+                match runtime.enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => {
+                        started.send(Ok(())).ok();
+                        // The handler is made inside, since it may start tasks of its own.
+                        runtime.block_on(async {
+                            obey(Rc::new(handler(index)), received).await;
+                        });
+                    }
+                    Err(error) => drop(started.send(Err(error))),
+                }
+            };
+            let thread = thread::Builder::new().name(format!("lb-worker-{index}")).spawn(run)?;
+            is_started.recv().map_err(io::Error::other)??;
             Ok(Worker { commands, thread })
         };
         let workers = (0..count.max(1)).map(start).collect::<io::Result<_>>()?;

@@ -150,10 +150,11 @@ impl<S: Service + 'static> Server<S> {
                 Poll::Pending => break,
             }
         }
+        let since = *wait.since.get_or_insert_with(Instant::now);
         let deadline = match wait.first_byte {
             Some(first) => first + self.options.header_timeout,
-            None if wait.is_first => wait.end_at(self.options.header_timeout),
-            None => wait.end_at(self.options.keep_alive_timeout),
+            None if wait.is_first => wait.end_at(since, self.options.header_timeout),
+            None => wait.end_at(since, self.options.keep_alive_timeout),
         };
         ready!(self.timer.poll(deadline, context));
         let has_begun = wait.first_byte.is_some();
@@ -163,7 +164,8 @@ impl<S: Service + 'static> Server<S> {
 
 /// Waiting for a request.
 struct Wait {
-    since: Instant,
+    /// When it was first looked for in vain.
+    since: Option<Instant>,
     is_first: bool,
     first_byte: Option<Instant>,
     /// When it ends at the latest, since draining has begun.
@@ -172,12 +174,12 @@ struct Wait {
 
 impl Wait {
     fn new(is_first: bool) -> Self {
-        Self { since: Instant::now(), is_first, first_byte: None, end: None }
+        Self { since: None, is_first, first_byte: None, end: None }
     }
 
     /// When it ends if nothing comes.
-    fn end_at(&self, timeout: Duration) -> Instant {
-        let usual = self.since + timeout;
+    fn end_at(&self, since: Instant, timeout: Duration) -> Instant {
+        let usual = since + timeout;
         self.end.map_or(usual, |end| end.min(usual))
     }
 }
