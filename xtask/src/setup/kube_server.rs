@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{install_packages, is_debian};
 use crate::{
@@ -41,6 +41,14 @@ const PACKAGES: [&str; 5] = [
 /// The library, in the source and where Debian's package has it. The source's own crashes when
 /// it is built by a newer compiler than it knew, as soon as there is a custom resource.
 const LIBRARY: &str = "github.com/modern-go/reflect2";
+
+/// A test of the source's for null, and what it has to be: to the compiler's library, a value that
+/// is empty, zero or false is the same as none, which its own time's did not yet say.
+const NULL_TEST: (&str, &str, &str) = (
+    "vendor/github.com/go-openapi/validate/type.go",
+    "data == nil || reflect.DeepEqual(reflect.Zero(reflect.TypeOf(data)), reflect.ValueOf(data))",
+    "data == nil",
+);
 
 /// Where the binaries are; nothing if there are none.
 pub(crate) fn find() -> Option<PathBuf> {
@@ -83,6 +91,10 @@ fn build(folder: &Path) -> Result<()> {
     fs::remove_dir_all(&library).with_context(|| format!("could not remove {LIBRARY}"))?;
     let other = root.join("usr/share/gocode/src").join(LIBRARY);
     command::run(Command::new("cp").arg("--recursive").arg(&other).arg(&library))?;
+    let (file, wrong, right) = NULL_TEST;
+    let text = fs::read_to_string(source.join(file)).with_context(|| format!("read {file}"))?;
+    ensure!(text.contains(wrong), "{file} is not as it was in Kubernetes {}", VERSION.2);
+    fs::write(source.join(file), text.replace(wrong, right))?;
     make(&source, &root, archive.directory())?;
     keep(&root.join("usr/bin/kubectl"), folder)?;
     keep(&root.join("usr/bin/etcd"), folder)?;
