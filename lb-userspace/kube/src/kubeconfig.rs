@@ -16,7 +16,9 @@ pub struct Contexts {
 /// # Errors
 /// The text is no kubeconfig, with the reason.
 pub fn contexts(text: &str) -> Result<Contexts, String> {
-    let config = Kubeconfig::from_yaml(text).map_err(|error| error.to_string())?;
+    // The parser shows the place below; the file may hold secrets.
+    let first = |error: String| error.lines().next().unwrap_or_default().to_owned();
+    let config = Kubeconfig::from_yaml(text).map_err(|error| first(error.to_string()))?;
     let names = config.contexts.into_iter().map(|it| it.name).collect();
     Ok(Contexts { names, current: config.current_context })
 }

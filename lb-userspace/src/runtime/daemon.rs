@@ -151,9 +151,11 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
                 () = sleep_until(self.due()) => Some(Event::Due),
             };
             let Some(first) = first else { return Ended::Stopped };
+            let burst = |event: &Event| if event.is_whole() { Duration::ZERO } else { BURST };
+            let mut end = Instant::now() + burst(&first);
             let mut stops = self.take(first);
-            let end = Instant::now() + BURST;
             while let Ok(Some(event)) = time::timeout_at(end, events.recv()).await {
+                end = end.min(Instant::now() + burst(&event));
                 stops |= self.take(event);
             }
             if stops {

@@ -46,6 +46,13 @@ pub enum Event {
     Stop,
 }
 
+impl Event {
+    /// Whether it says everything by itself, so that nothing is gained by waiting for more.
+    pub(super) const fn is_whole(&self) -> bool {
+        matches!(self, Self::Configuration { .. })
+    }
+}
+
 /// What to run.
 #[derive(Clone, Debug, Default)]
 pub struct Configuration {

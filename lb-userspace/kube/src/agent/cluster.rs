@@ -100,12 +100,15 @@ impl Tracked {
         is_first: bool,
     ) -> bool {
         let needs = Needs::of_cluster(objects, options, is_first);
-        if needs == self.needs {
-            return false;
-        }
         for kind in KINDS.iter().filter(|it| it.is_by_need) {
             let needed = needs.of(kind.name);
-            (kind.retain)(objects, &|key| needed.contains(key));
+            // A namespace that is watched as a whole has others, too.
+            if (kind.count)(objects) > needed.len() || needs != self.needs {
+                (kind.retain)(objects, &|key| needed.contains(key));
+            }
+        }
+        if needs == self.needs {
+            return false;
         }
         self.watch.need(&needs);
         let before = std::mem::replace(&mut self.needs, needs);

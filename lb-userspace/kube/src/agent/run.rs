@@ -203,8 +203,10 @@ impl Run {
         let due = self.dirty? + COALESCE;
         let is_read = self.tracked.iter().all(Tracked::is_read);
         let first = self.first_wait.filter(|_| !is_read).unwrap_or(due);
-        let has_needs = self.tracked.iter().all(Tracked::has_needs);
-        let needs = self.needs_wait.filter(|_| !has_needs).unwrap_or(due);
+        let needs = match self.needs_wait {
+            Some(until) if !self.tracked.iter().all(Tracked::has_needs) => until,
+            _ => due,
+        };
         Some(due.max(first).max(needs))
     }
 

@@ -80,6 +80,7 @@ impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::of(&status),
+            kube::Error::Service(error) => Self::Broken(chain(&*error)),
             error => Self::Broken(chain(&error)),
         }
     }
