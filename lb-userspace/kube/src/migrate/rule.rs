@@ -47,6 +47,10 @@ fn request(wanted: &RequestMatch, lost: &mut impl FnMut(&str)) -> Value {
         PathMatch::Exact(path) => ("Exact", path),
         PathMatch::Prefix(path) => ("PathPrefix", path),
         PathMatch::Regex(path) => ("RegularExpression", path),
+        PathMatch::Method(method) => {
+            lost("a method of gRPC in an HTTPRoute");
+            ("Exact", method)
+        }
         PathMatch::PrefixIgnoreCase(path) => {
             lost("a prefix whatever its case");
             ("PathPrefix", path)
