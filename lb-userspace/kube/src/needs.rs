@@ -55,7 +55,7 @@ impl Needs {
         for (key, gateway) in &objects.gateways {
             let class = ObjectKey::new("", &gateway.spec.gateway_class_name);
             let class = objects.gateway_classes.get(&class);
-            if !class.is_some_and(|it| it.spec.controller_name == GATEWAY_CONTROLLER) {
+            if class.is_none_or(|it| it.spec.controller_name != GATEWAY_CONTROLLER) {
                 continue;
             }
             ours.insert(key);
@@ -97,7 +97,9 @@ impl Needs {
     fn policies(&mut self, objects: &Objects) {
         for (key, policy) in &objects.backend_tls_policies {
             let authorities = &policy.spec.validation.ca_certificate_refs;
-            authorities.iter().for_each(|it| self.reference(&key.namespace, it));
+            for it in authorities {
+                self.reference(&key.namespace, it);
+            }
         }
         for (key, backend) in &objects.backends {
             let Some(tls) = &backend.spec.tls else { continue };

@@ -1,18 +1,19 @@
 //! The daemon: collects events into bursts, runs a cycle for each, and publishes what came of it.
 
-use super::{Configuration, Drained, Drains, Event, ServiceManager, wall_ms};
+mod report;
+
+pub use report::interface;
+
+use super::{Configuration, Drained, Drains, Event, Offer, ServiceManager, wall_ms};
 use crate::{
-    admin::{
-        Command, Status,
-        resource::{ConfigurationStatus, GenerationResource, InterfaceResource},
-    },
+    admin::{Command, Status, resource::GenerationResource},
     health::{Checkers, Transition, endpoint_targets, targets},
     kube::Outcome,
-    model::Desired,
     proxy::{handle::Proxy, snapshot::Problem},
-    reconcile::{AttachState, Attached, Cycle, CycleError, Driver, Engine, Fact, Reach},
+    reconcile::{Cycle, CycleError, Driver, Engine, Fact, Reach},
 };
 use arc_swap::ArcSwap;
+use report::log_attached;
 use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error,
@@ -31,6 +32,15 @@ const BURST: Duration = Duration::from_millis(15);
 
 /// When a failed cycle, or an interface that could not be attached, is tried again.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// How a daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nobody runs the instance any more.
+    Stopped,
+    /// A successor runs it.
+    HandedOver,
+}
 
 /// What a [`Daemon`] is made of.
 pub struct Parts<E> {
@@ -65,6 +75,7 @@ pub struct Daemon<E> {
     retry_at: Option<Instant>,
     causes: BTreeSet<&'static str>,
     replies: Vec<oneshot::Sender<Result<u64, String>>>,
+    successor: Option<Offer>,
 }
 
 impl<E: Engine<Error: Error + 'static>> Daemon<E> {
@@ -88,6 +99,7 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
             retry_at: None,
             causes: BTreeSet::new(),
             replies: Vec::new(),
+            successor: None,
         };
         daemon.publish();
         daemon
@@ -112,30 +124,64 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         Ok(())
     }
 
-    /// Handles events until [`Event::Stop`], or until nobody can send any more.
-    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+    /// Handles events until [`Event::Stop`], until a successor serves, or until nobody can send
+    /// any more; then lets what is open finish.
+    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) -> Ended {
+        let ended = self.handle(&mut events).await;
+        // What waits for a place in the queue must not keep anybody from ending.
+        drop(events);
+        if ended == Ended::Stopped {
+            self.manager.stopping();
+        }
+        let proxy = self.parts.proxy;
+        let end = move || match ended {
+            Ended::Stopped => proxy.stop(),
+            Ended::HandedOver => proxy.leave(),
+        };
+        if tokio::task::spawn_blocking(end).await.is_err() {
+            tracing::error!("the proxy did not stop as it should");
+        }
+        ended
+    }
+
+    async fn handle(&mut self, events: &mut mpsc::Receiver<Event>) -> Ended {
         loop {
             let first = tokio::select! {
                 event = events.recv() => event,
                 () = sleep_until(self.due()) => Some(Event::Due),
             };
-            let Some(first) = first else { break };
+            let Some(first) = first else { return Ended::Stopped };
             let mut stops = self.take(first);
             let end = Instant::now() + BURST;
             while let Ok(Some(event)) = time::timeout_at(end, events.recv()).await {
                 stops |= self.take(event);
             }
             if stops {
-                break;
+                return Ended::Stopped;
             }
             // Errors are logged and published; the loop goes on.
             drop(self.cycle());
+            if let Some(successor) = self.successor.take()
+                && self.hand_over(successor).await
+            {
+                return Ended::HandedOver;
+            }
         }
-        self.manager.stopping();
-        let proxy = self.parts.proxy;
-        if tokio::task::spawn_blocking(|| proxy.stop()).await.is_err() {
-            tracing::error!("the proxy did not stop as it should");
+    }
+
+    /// Gives a successor the sockets and changes nothing until it serves, or does not.
+    async fn hand_over(&self, successor: Offer) -> bool {
+        let sockets = self.parts.proxy.sockets();
+        let given = tokio::task::spawn_blocking(move || successor.hand_over(&sockets)).await;
+        match given {
+            Ok(Ok(())) => {
+                tracing::info!("a successor serves; what is open here finishes");
+                return true;
+            }
+            Ok(Err(error)) => tracing::error!("not handed over, going on: {error:#}"),
+            Err(error) => tracing::error!(%error, "not handed over, going on"),
         }
+        false
     }
 
     /// Notes an event; true if it ends the loop.
@@ -172,6 +218,8 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
                 self.parts.driver.note(Fact::Time);
             }
             Event::Reloading => self.manager.reloading(),
+            // Only the first that asks gets it; another one is told nothing, and gives up.
+            Event::HandOver(offer) => self.successor = self.successor.take().or(Some(offer)),
             Event::Stop => return true,
         }
         false
@@ -341,62 +389,12 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         });
         self.retry_at.into_iter().chain(window).min()
     }
-
-    fn publish(&mut self) {
-        let driver = &self.parts.driver;
-        let image = Arc::new(driver.running().clone());
-        let mut generation = GenerationResource::new(&self.parts.instance, image.generation);
-        generation.daemon_version = Some(env!("CARGO_PKG_VERSION").to_owned());
-        generation.desired = Some(driver.wanted_generation());
-        generation.configuration = Some(ConfigurationStatus {
-            file: self.parts.file.clone(),
-            loaded_ms: self.loaded_ms,
-            last_error: self.last_error.clone(),
-        });
-        generation.interfaces = driver.attachments().iter().map(interface).collect();
-        generation.judge(&image);
-        let told = |Problem { object, why }: &Problem| format!("{object}: {why}");
-        generation.degraded.extend(self.problems.iter().map(told));
-        let observed = Arc::new(driver.observed().clone());
-        self.status.store(Arc::new(Status {
-            image,
-            observed,
-            generation,
-            problems: self.problems.clone(),
-            drained_endpoints: self.parts.proxy.drained(),
-        }));
-    }
 }
 
 async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => time::sleep_until(due).await,
         None => std::future::pending().await,
-    }
-}
-
-fn log_attached(attached: &Attached) {
-    let interface = &attached.interface;
-    match &attached.state {
-        AttachState::Native => tracing::info!(interface, "forwards in native XDP"),
-        AttachState::Generic(reason) => {
-            tracing::warn!(interface, reason, "forwards in generic XDP, which is slower");
-        }
-        AttachState::Failed(reason) => tracing::error!(interface, reason, "does not forward"),
-    }
-}
-
-/// An attachment as the API tells it.
-pub fn interface(attached: &Attached) -> InterfaceResource {
-    let (attach_mode, reason) = match &attached.state {
-        AttachState::Native => (Some("native"), None),
-        AttachState::Generic(reason) => (Some("generic"), Some(reason.clone())),
-        AttachState::Failed(reason) => (None, Some(reason.clone())),
-    };
-    InterfaceResource {
-        name: attached.interface.clone(),
-        attach_mode: attach_mode.map(ToOwned::to_owned),
-        reason,
     }
 }
 

@@ -1,5 +1,6 @@
-//! What the daemon is told.
+//! What the daemon's loop is told.
 
+use super::Offer;
 use crate::{
     admin::Command, health::Transition, model::Desired, proxy::snapshot::Problem, reconcile::Reach,
 };
@@ -39,6 +40,8 @@ pub enum Event {
     Due,
     /// A reload began.
     Reloading,
+    /// A successor wants to take over.
+    HandOver(Offer),
     /// Exit, leaving the data plane as it is.
     Stop,
 }

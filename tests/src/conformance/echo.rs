@@ -191,7 +191,7 @@ async fn page(request: Request<Incoming>, me: &Me) -> Response<Body> {
         .filter_map(|it| it.to_str().ok().map(ToOwned::to_owned))
         .collect();
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(|it| it.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let host = parts.uri.authority().map(ToString::to_string).or_else(|| {
         parts.headers.get("host").and_then(|it| it.to_str().ok()).map(ToOwned::to_owned)
     });
@@ -239,7 +239,7 @@ fn call(request: &Request<Incoming>, me: &Me) -> Response<Body> {
     let message = Frame::data(Bytes::from_static(&[0, 0, 0, 0, 0]));
     let frames = [Ok(message), Ok(Frame::trailers(trailers))];
     let body = StreamBody::new(futures_util::stream::iter(frames));
-    let mut response = Response::new(BodyExt::boxed(body));
+    let mut response = Response::new(body.boxed());
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("application/grpc"));
     let told = json!({

@@ -77,12 +77,12 @@ impl Space {
 
     /// A Service `name` with port 8080 on one echoing backend.
     pub fn backend(&mut self, name: &str) {
-        self.backends_speaking(name, 1, Speaks::Http, "");
+        self.backends_speaking(name, 1, &Speaks::Http, "");
     }
 
     /// A Service with port 8080 on several echoing backends; `port` is what else its port says
     /// (`appProtocol: ...`).
-    pub fn backends_speaking(&mut self, name: &str, count: usize, speaks: Speaks, port: &str) {
+    pub fn backends_speaking(&mut self, name: &str, count: usize, speaks: &Speaks, port: &str) {
         let port = if port.is_empty() { String::new() } else { format!(", {port}") };
         let mut endpoints = Vec::new();
         for number in 0..count {

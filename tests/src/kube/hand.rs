@@ -90,17 +90,14 @@ impl Reach {
         if let Some(known) = self.known().get(kind) {
             return Ok(known.clone());
         }
-        let found = match kind.rsplit_once('/') {
-            Some((api_version, name)) => {
-                let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-                let kind = GroupVersionKind::gvk(group, version, name);
-                pinned_kind(&self.client, &kind).await.ok()
-            }
-            None => {
-                let discovery = Discovery::new(self.client()).run().await?;
-                let groups = discovery.groups_alphabetical();
-                groups.into_iter().find_map(|group| group.recommended_kind(kind))
-            }
+        let found = if let Some((api_version, name)) = kind.rsplit_once('/') {
+            let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+            let kind = GroupVersionKind::gvk(group, version, name);
+            pinned_kind(&self.client, &kind).await.ok()
+        } else {
+            let discovery = Discovery::new(self.client()).run().await?;
+            let groups = discovery.groups_alphabetical();
+            groups.into_iter().find_map(|group| group.recommended_kind(kind))
         };
         let (resource, capabilities) =
             found.with_context(|| format!("the server has no kind {kind}"))?;

@@ -50,7 +50,7 @@ struct Failing {
 impl Failing {
     /// The server says no: nothing comes of waiting.
     const fn is_refused(&self) -> bool {
-        matches!(self.code, Some(403 | 404 | 405))
+        matches!(self.code, Some(403..=405))
     }
 }
 

@@ -66,12 +66,11 @@ pub(super) struct Relist<T> {
 impl<T: Object> Change for Relist<T> {
     fn apply(self: Box<Self>, objects: &mut Objects) -> bool {
         let store = (self.place)(objects);
-        let mut before = BTreeMap::new();
-        if self.scope == Scope::All {
-            std::mem::swap(store, &mut before);
+        let mut before: BTreeMap<_, _> = if self.scope == Scope::All {
+            std::mem::take(&mut **store)
         } else {
-            before = store.extract_if(.., |key, _| self.scope.has(key)).collect();
-        }
+            store.extract_if(.., |key, _| self.scope.has(key)).collect()
+        };
         for Read { key, object } in self.objects {
             // The last good one is kept.
             let object = object.ok().or_else(|| before.remove(&key));
@@ -143,12 +142,12 @@ mod tests {
         })
     }
 
-    fn relist(scope: Scope, objects: &[Value]) -> Box<Relist<HTTPRoute>> {
+    fn relist(scope: Scope, objects: &[Value]) -> Box<dyn Change> {
         let objects = objects.iter().cloned().map(Read::of).collect();
         Box::new(Relist { place: PLACE, scope, objects })
     }
 
-    fn put(value: Value) -> Box<Put<HTTPRoute>> {
+    fn put(value: Value) -> Box<dyn Change> {
         let Read { key, object } = Read::of(value);
         Box::new(Put { place: PLACE, key, object: object.unwrap(), ignores_status: true })
     }

@@ -29,8 +29,11 @@ pub(crate) struct Kind {
     /// How many objects there are.
     pub(crate) count: fn(&Objects) -> usize,
     /// Forgets objects that are not chosen.
-    pub(crate) retain: fn(&mut Objects, &dyn Fn(&crate::ObjectKey) -> bool),
+    pub(crate) retain: fn(&mut Objects, &Chosen<'_>),
 }
+
+/// Whether an object is chosen.
+type Chosen<'a> = dyn Fn(&crate::ObjectKey) -> bool + 'a;
 
 impl Kind {
     /// Where objects of a scope are.

@@ -21,7 +21,7 @@ use tokio::{
 const STEADY: Duration = Duration::from_secs(5);
 
 /// How long a streaming list may take: an old server never says that it is complete.
-const STREAM_TIMEOUT: Duration = Duration::from_secs(60);
+const STREAM_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What is watched, and for whom.
 pub(crate) struct Watch {
@@ -241,6 +241,6 @@ impl<T: Object> Reflector<T> {
     }
 
     async fn send(&self, report: Report) -> Result<(), Ended> {
-        self.reports.send(report).await.map_err(|_| Ended)
+        self.reports.send(report).await.map_err(|()| Ended)
     }
 }

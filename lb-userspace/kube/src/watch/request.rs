@@ -22,7 +22,7 @@ const PAGE_BYTES_MAX: u64 = 256 << 20;
 const LINE_BYTES_MAX: u64 = 16 << 20;
 
 /// How long a page may take.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
+const PAGE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long the answer to a watch may take to begin.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -70,6 +70,7 @@ impl Failure {
         Self::Refused { code: status.code, message: message.clone() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is mapped over errors")]
     fn broken(why: impl ToString) -> Self {
         Self::Broken(why.to_string())
     }

@@ -143,7 +143,7 @@ impl Supervisor {
     /// behind it that is away, does not say everything.
     fn take_served(&mut self, found: Served) {
         let is_gone = |kind: &&'static str| !found.versions.contains_key(kind);
-        let misses_one = self.served.versions.keys().any(|it| is_gone(&it));
+        let misses_one = self.served.versions.keys().any(is_gone);
         let confirmed = std::mem::replace(&mut self.misses_one, misses_one) && misses_one;
         self.served.streams = found.streams;
         if confirmed {

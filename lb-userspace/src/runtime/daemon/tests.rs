@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     health::test_service::{backend, service},
-    model::{ProxySettings, Service},
+    model::{Desired, ProxySettings, Service},
     reconcile::Tables,
 };
 use std::path::Path;
@@ -21,7 +21,7 @@ struct Running {
     directory: TempDir,
     status: Arc<ArcSwap<Status>>,
     events: mpsc::Sender<Event>,
-    task: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<Ended>,
 }
 
 /// A daemon's parts over tables in memory, with its files in `folder`.
@@ -136,5 +136,5 @@ async fn all_backends_down_is_degraded() {
 async fn stop_ends_the_loop() {
     let running = start();
     running.events.send(Event::Stop).await.unwrap();
-    running.task.await.unwrap();
+    assert_eq!(running.task.await.unwrap(), Ended::Stopped);
 }

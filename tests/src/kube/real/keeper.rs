@@ -17,6 +17,7 @@ type Order = (Command, Sender<Result<Process>>);
 ///
 /// The kernel kills it at the end of the *thread* that has started it (prctl(2),
 /// `PR_SET_PDEATHSIG`), and a test's thread ends with the test: so one thread starts them all.
+#[expect(clippy::needless_pass_by_value, reason = "it is used up")]
 pub(super) fn spawn(command: Command) -> Result<Process> {
     static KEEPER: OnceLock<Mutex<Sender<Order>>> = OnceLock::new();
     let keeper = KEEPER.get_or_init(|| {

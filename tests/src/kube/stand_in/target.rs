@@ -29,6 +29,7 @@ pub(super) enum Target {
 }
 
 /// The parts of a query that the server knows.
+#[expect(clippy::struct_excessive_bools, reason = "parameters of a query")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Query {
     pub(super) is_watch: bool,
@@ -120,6 +121,12 @@ impl Query {
             }
         }
         query
+    }
+
+    /// The one name that is selected, if it is one.
+    pub(super) fn selected_name(&self) -> Option<&str> {
+        let name = self.fields.split(',').find_map(|field| field.strip_prefix("metadata.name="))?;
+        Some(name.trim_start_matches('='))
     }
 
     pub(super) fn selector(&self) -> Result<Selector, Failure> {

@@ -49,7 +49,7 @@ pub(super) fn lower(draft: &mut Draft<'_>) {
                 ours.addresses = addresses;
                 serve(draft, &mut claims, &ours);
             }
-            Err(problem) => tell(draft, &ours, false, Vec::new(), &[problem]),
+            Err(problem) => tell(draft, &ours, false, &[], &[problem]),
         }
     }
     upstream::report(draft);
@@ -92,12 +92,11 @@ fn addresses(draft: &mut Draft<'_>, ours: &Ours<'_>) -> Result<Vec<Assigned>, Pr
         let labels = ours.service.metadata.labels.as_ref();
         let pooled =
             |it| address::pooled(draft, ours.clusters.first().copied(), ours.key, labels, it);
-        match text.parse::<IpAddr>().ok().and_then(pooled) {
-            Some(address) => external.push(address),
-            None => {
-                let message = format!("external IP {text} is of no pool, and is not served");
-                warn(draft, ours, "ExternalIPRefused", message);
-            }
+        if let Some(address) = text.parse::<IpAddr>().ok().and_then(pooled) {
+            external.push(address);
+        } else {
+            let message = format!("external IP {text} is of no pool, and is not served");
+            warn(draft, ours, "ExternalIPRefused", &message);
         }
     }
     let mut addresses = match assigned {
@@ -117,7 +116,7 @@ fn serve(draft: &mut Draft<'_>, claims: &mut Claims, ours: &Ours<'_>) {
     let mut annotations = Annotations::of(ours.service);
     let wishes = Wishes::of(ours, &draft.world.options, &mut annotations);
     for problem in annotations.problems {
-        warn(draft, ours, "InvalidAnnotation", problem);
+        warn(draft, ours, "InvalidAnnotation", &problem);
     }
     let mut ports = Vec::new();
     let mut problems = Vec::new();
@@ -125,8 +124,8 @@ fn serve(draft: &mut Draft<'_>, claims: &mut Claims, ours: &Ours<'_>) {
     let wishes = match wishes {
         Ok(wishes) => wishes,
         Err(problem) => {
-            warn(draft, ours, problem.reason, problem.message.clone());
-            return tell(draft, ours, false, ports, &[problem]);
+            warn(draft, ours, problem.reason, &problem.message);
+            return tell(draft, ours, false, &ports, &[problem]);
         }
     };
     for spec in ours.spec.ports.iter().flatten() {
@@ -149,15 +148,15 @@ fn serve(draft: &mut Draft<'_>, claims: &mut Claims, ours: &Ours<'_>) {
         problems.extend(problem.map(named));
     }
     for problem in &problems {
-        warn(draft, ours, problem.reason, problem.message.clone());
+        warn(draft, ours, problem.reason, &problem.message);
     }
-    tell(draft, ours, is_any_served, ports, &problems);
+    tell(draft, ours, is_any_served, &ports, &problems);
 }
 
 /// Tells the users of a Service in all clusters.
-fn warn(draft: &mut Draft<'_>, ours: &Ours<'_>, reason: &'static str, message: String) {
+fn warn(draft: &mut Draft<'_>, ours: &Ours<'_>, reason: &'static str, message: &str) {
     for id in &ours.ids {
-        draft.warn(id.clone(), reason, message.clone());
+        draft.warn(id.clone(), reason, message.to_owned());
     }
 }
 
@@ -166,7 +165,7 @@ fn tell(
     draft: &mut Draft<'_>,
     ours: &Ours<'_>,
     is_served: bool,
-    ports: Vec<(u16, Protocol, Option<String>)>,
+    ports: &[(u16, Protocol, Option<String>)],
     problems: &[Problem],
 ) {
     let problem = problems.first().map(|first| {
@@ -189,7 +188,7 @@ fn tell(
         );
         let status = Status::LoadBalancer {
             addresses: Vec::clone(&addresses),
-            ports: ports.clone(),
+            ports: ports.to_vec(),
             conditions: vec![condition],
         };
         draft.statuses.insert(id.clone(), status);

@@ -143,7 +143,7 @@ fn forward(
         let mut service = forwarding(vips, backends, mode);
         service.affinity = wishes.affinity;
         service.udp = wishes.udp;
-        service.health = wishes.health.clone();
+        service.health.clone_from(&wishes.health);
         if let Some(timeout) = wishes.idle_timeout {
             service.idle_timeout = timeout;
         }
@@ -178,7 +178,7 @@ fn mode(
                 "port {} leads to {} of {}, which mode {mode} cannot translate: it is served with nat",
                 port.number, place.port, place.name
             );
-            super::warn(draft, ours, "ModeNotUsable", message);
+            super::warn(draft, ours, "ModeNotUsable", &message);
             ForwardingMode::Nat
         }
         (mode, _) => mode,

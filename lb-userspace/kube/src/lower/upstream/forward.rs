@@ -16,7 +16,7 @@ const RING_SLOTS: u32 = 16_381;
 const IDLE_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// The largest weight of a backend ([`Backend::weight`]).
-const WEIGHT_MAX: u64 = 1_000;
+const BACKEND_WEIGHT_MAX: u16 = 1_000;
 
 impl<'a> Draft<'a> {
     /// The endpoints of a backend to which packets can be forwarded as they are; `None` = the
@@ -72,28 +72,34 @@ pub(in crate::lower) fn backends(
     let largest = shares.iter().map(|(_, part)| *part).max().unwrap_or(0);
     let mut backends: BTreeMap<String, Backend> = BTreeMap::new();
     for (place, part) in shares {
-        let scaled = (part * WEIGHT_MAX).checked_div(largest).unwrap_or(0);
-        let weight = if part > 0 { scaled.clamp(1, WEIGHT_MAX) } else { 0 };
-        let Some((name, backend)) = backend(place, u16::try_from(weight).unwrap_or(0)) else {
-            continue;
-        };
+        let scaled = (part * u64::from(BACKEND_WEIGHT_MAX)).checked_div(largest).unwrap_or(0);
+        let weight = if part > 0 { scaled.clamp(1, BACKEND_WEIGHT_MAX.into()) } else { 0 };
+        let weight = u16::try_from(weight).unwrap_or(0);
+        let Some((name, backend)) = backend(place, weight) else { continue };
         let known = backends.entry(name).or_insert_with(|| Backend { weight: 0, ..backend });
-        known.weight = known.weight.saturating_add(weight as u16).min(WEIGHT_MAX as u16);
+        known.weight = known.weight.saturating_add(weight).min(BACKEND_WEIGHT_MAX);
         known.drain &= backend.drain;
     }
     backends
 }
 
 /// A service that forwards, as it is if nobody says otherwise. Pods do not have the addresses of
-/// Services, so modes in which they would need them are not chosen.
+/// Services, so modes in which they would need them are not chosen; nor are modes that cannot
+/// translate ports, where that is needed.
 pub(in crate::lower) fn forwarding(
     vips: BTreeSet<Vip>,
     backends: BTreeMap<String, Backend>,
     mode: ForwardingMode,
 ) -> Service {
+    let needs_nat = backends.values().any(|it| vips.iter().any(|vip| it.port != Some(vip.port)));
+    let mode = match mode {
+        ForwardingMode::L2dsr | ForwardingMode::Tunnel if needs_nat => ForwardingMode::Nat,
+        ForwardingMode::Auto => ForwardingMode::Nat,
+        mode => mode,
+    };
     Service {
         vips,
-        mode: if mode == ForwardingMode::Auto { ForwardingMode::Nat } else { mode },
+        mode,
         affinity: Affinity::default(),
         udp: UdpPolicy::default(),
         idle_timeout: IDLE_TIMEOUT,

@@ -195,12 +195,12 @@ impl<'a> Draft<'a> {
             name.push_str(" +tls");
             name.push_str(policy);
         }
-        if let Some(tls) = &mut found.tls {
-            if let (None, Some(certificate)) = (&tls.certificate, wanted.client_certificate) {
-                tls.certificate = Some(certificate.to_owned());
-                name.push_str(" +cert:");
-                name.push_str(certificate);
-            }
+        if let Some(tls) = &mut found.tls
+            && let (None, Some(certificate)) = (&tls.certificate, wanted.client_certificate)
+        {
+            tls.certificate = Some(certificate.to_owned());
+            name.push_str(" +cert:");
+            name.push_str(certificate);
         }
         if !self.desired.proxy.upstreams.contains_key(&name) {
             self.add_upstream(&name, found);
@@ -238,10 +238,8 @@ impl<'a> Draft<'a> {
             return Err(BackendProblem::NotFound(format!("Service {}", key.object)));
         };
         let app_protocol = first.spec.and_then(|it| it.app_protocol.as_deref());
-        let spoken = match is_stream {
-            true => Spoken::default(),
-            false => protocol::spoken(app_protocol, wanted)?,
-        };
+        let spoken =
+            if is_stream { Spoken::default() } else { protocol::spoken(app_protocol, wanted)? };
         let mut annotations = Annotations::of(first.service);
         let policy = self.tls_policy(&key.object, Some(first.name()));
         let is_broken = policy.as_ref().is_some_and(|it| it.tls.is_err());

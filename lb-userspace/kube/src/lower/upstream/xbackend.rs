@@ -4,7 +4,7 @@ use super::{
     BACKEND_GROUP, BackendProblem, Found, annotation::Annotations, port::PortKey, protocol::Spoken,
 };
 use crate::{
-    Condition, ObjectId, ObjectKey, ObjectKind, Status,
+    Condition, ObjectKey, ObjectKind, Status,
     api::{BackendTls, ParentRef, XBackend},
     lower::{
         draft::Draft,
