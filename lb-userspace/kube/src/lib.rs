@@ -24,7 +24,7 @@ pub use access::{Access, reads};
 pub use agent::{Agent, Channels, ClusterReport, ClusterState, Outcome, Output};
 pub use kubeconfig::{Contexts, contexts};
 pub use lease::{Candidate, elect};
-pub use lower::lower;
+pub use lower::{FEATURES, lower};
 pub use lowered::{
     Condition, Infrastructure, InfrastructureChange, ListenerReport, Lowered, Notice, ParentReport,
     Status,

@@ -19,6 +19,8 @@ mod upstream;
 pub use ingress::Coverage;
 pub(crate) use ingress::ingress_coverage;
 
+pub use gateway::FEATURES;
+
 use crate::{Lowered, World};
 use draft::Draft;
 

@@ -3,7 +3,12 @@
 //! `NAME.out.yaml` what comes of them. `UPDATE_CASES=1` writes the latter anew: read the diff.
 //! Texts `{{chain NAME}}` and `{{key NAME}}` stand for a certificate made for the run.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "a test"
+)]
 
 mod certificates;
 

@@ -8,7 +8,7 @@ use crate::{
 
 /// Features of Gateway API v1.6 that are served (`pkg/features` there), sorted: what the
 /// conformance suite tests beside each profile's core.
-pub(in crate::lower) const FEATURES: &[&str] = &[
+pub const FEATURES: &[&str] = &[
     "BackendTLSPolicy",
     "BackendTLSPolicySANValidation",
     "GRPCRoute",

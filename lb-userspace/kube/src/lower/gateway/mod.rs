@@ -12,6 +12,7 @@ mod report;
 mod serve;
 mod tls;
 
+pub use class::FEATURES;
 pub(super) use class::is_ours;
 pub(super) use report::report;
 
