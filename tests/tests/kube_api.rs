@@ -250,6 +250,45 @@ fn what_has_a_finalizer_waits_for_it() {
 }
 
 #[test]
+fn a_user_may_do_what_roles_allow_and_nothing_else() {
+    on_each(|api| {
+        api.apply(
+            "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader}
+rules:
+- {apiGroups: [''], resources: [configmaps], resourceNames: [one], verbs: [get, list, watch]}
+- {apiGroups: [''], resources: [configmaps], verbs: [create]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects: [{kind: ServiceAccount, name: agent, namespace: default}]
+",
+        )?;
+        inside(async {
+            let client = api.client_as("system:serviceaccount:default:agent").await?;
+            let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "default");
+            for name in ["one", "two"] {
+                let map: ConfigMap = object(json!({ "metadata": { "name": name } }));
+                maps.create(&PostParams::default(), &map).await?;
+            }
+            maps.get("one").await?;
+            maps.list(&ListParams::default().fields("metadata.name=one")).await?;
+            assert_eq!(code(maps.get("two").await), Some(403));
+            assert_eq!(code(maps.list(&ListParams::default()).await), Some(403));
+            let patch = Patch::Merge(json!({ "data": { "a": "1" } }));
+            assert_eq!(code(maps.patch("one", &PatchParams::default(), &patch).await), Some(403));
+            let elsewhere: Api<ConfigMap> = Api::namespaced(client, "kube-system");
+            assert_eq!(code(elsewhere.get("one").await), Some(403));
+            Ok(())
+        })
+    });
+}
+
+#[test]
 fn a_server_that_was_away_comes_back_with_all_it_held() {
     on_each(|api| {
         api.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: kept}}")?;

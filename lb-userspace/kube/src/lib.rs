@@ -3,6 +3,7 @@
 //! The way of a change: an API server's `watch` fills [`Objects`], those of all clusters are the
 //! [`World`], which is lowered (pure) to [`Lowered`]; when that runs, `status` writes it back.
 
+mod access;
 mod agent;
 pub mod api;
 mod kubeconfig;
@@ -19,6 +20,7 @@ mod status;
 mod watch;
 mod world;
 
+pub use access::{Access, reads};
 pub use agent::{Agent, Channels, ClusterReport, ClusterState, Outcome, Output};
 pub use kubeconfig::{Contexts, contexts};
 pub use lease::{Candidate, elect};

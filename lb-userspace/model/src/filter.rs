@@ -143,7 +143,8 @@ pub struct ExternalAuth {
     pub method: Option<String>,
     /// Request fields sent along, beside `Host`, `X-Forwarded-*` and `X-Original-*`: lower case.
     pub request_headers: BTreeSet<String>,
-    /// Fields of the answer that are set on the request to the backend: lower case.
+    /// Fields of the answer that are set on the request to the backend: lower case. `*` = all of
+    /// them but those about the connection and about the answer's body.
     pub upstream_headers: BTreeSet<String>,
     /// Fields of a refusing answer that are given to the client: lower case. `www-authenticate`,
     /// `location` and `set-cookie` always are.

@@ -1,13 +1,14 @@
 //! The clusters as the daemon's second source: what they ask for, merged with the file.
 
-use super::Configuration;
+use super::{Configuration, wall_ms};
 use crate::{
+    config,
     kube::{Agent, Channels, ClusterReport, Options, Outcome, Output},
     model::Desired,
     proxy::snapshot::Problem,
     reconcile::merge,
 };
-use std::{sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -50,12 +51,23 @@ pub(super) struct Sources {
     agent: Option<Agent>,
     file: Arc<Desired>,
     output: Option<Output>,
+    /// The last good configuration of a ConfigMap.
+    more: Desired,
+    /// What is wrong with the newest one.
+    more_error: Option<String>,
 }
 
 impl Sources {
     /// The file says this.
     pub(super) fn new(ways: Ways, file: Desired, options: Option<Options>) -> Self {
-        let mut sources = Self { ways, agent: None, file: Arc::default(), output: None };
+        let mut sources = Self {
+            ways,
+            agent: None,
+            file: Arc::default(),
+            output: None,
+            more: Desired::default(),
+            more_error: None,
+        };
         sources.take_file(file, options);
         sources
     }
@@ -66,9 +78,13 @@ impl Sources {
         let Some(mut options) = options else {
             self.agent = None;
             self.output = None;
+            self.forget_configuration();
             self.ways.reports.send_replace(Vec::new());
             return;
         };
+        if options.config_map.is_none() {
+            self.forget_configuration();
+        }
         options.certificates = self.file.proxy.certificates.clone();
         let file = Desired::clone(&self.file);
         if let Some(agent) = &self.agent {
@@ -78,6 +94,7 @@ impl Sources {
                 outputs: self.ways.outputs.clone(),
                 outcomes: self.ways.outcomes.clone(),
                 reports: self.ways.reports.clone(),
+                identity: identity(),
             };
             self.agent = Some(Agent::start(options, file, channels));
         }
@@ -86,8 +103,38 @@ impl Sources {
     /// The clusters ask for this now.
     pub(super) fn take_output(&mut self, output: Output) {
         // An agent that is no longer wanted may have had one on its way.
-        if self.agent.is_some() {
-            self.output = Some(output);
+        if self.agent.is_none() {
+            return;
+        }
+        let before = self.output.as_ref().and_then(|it| it.configuration.as_ref());
+        if before != output.configuration.as_ref() {
+            self.take_configuration(output.configuration.as_deref());
+        }
+        self.output = Some(output);
+    }
+
+    /// A ConfigMap has this configuration. One with mistakes changes nothing, and neither does one
+    /// that is gone by accident; without the key in the file it no longer counts.
+    fn take_configuration(&mut self, text: Option<&str>) {
+        let Some(text) = text else {
+            self.more_error = Some("it is gone".to_owned());
+            return;
+        };
+        let checked = config::check("lb.yaml", text);
+        self.more_error = if checked.kubernetes.is_some() {
+            Some("clusters are named in the file only".to_owned())
+        } else if let Some(desired) = checked.desired {
+            self.more = desired;
+            None
+        } else {
+            Some(checked.diagnostics.to_string())
+        };
+    }
+
+    /// Ends in good order.
+    pub(super) async fn stop(&mut self) {
+        if let Some(agent) = self.agent.take() {
+            agent.stop().await;
         }
     }
 
@@ -107,8 +154,23 @@ impl Sources {
     /// Everything together.
     pub(super) fn configuration(&self) -> Configuration {
         let Some(output) = &self.output else { return Desired::clone(&self.file).into() };
-        let (desired, left_out) = merge(&self.file, &output.desired);
+        let (desired, mut left_out) = merge(&self.file, &self.more);
+        let (desired, more) = merge(&desired, &output.desired);
+        left_out.extend(more);
+        let error = self.more_error.clone();
+        left_out.extend(error.map(|why| (Output::CONFIGURATION.to_owned(), why)));
         let left_out = left_out.into_iter().map(|(object, why)| Problem { object, why });
         Configuration { desired, number: output.number, left_out: left_out.collect() }
     }
+
+    fn forget_configuration(&mut self) {
+        self.more = Desired::default();
+        self.more_error = None;
+    }
+}
+
+/// Who this replica is: where it runs, and something that no other start has.
+fn identity() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}_{}_{:x}", name.trim(), std::process::id(), wall_ms())
 }

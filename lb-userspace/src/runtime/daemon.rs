@@ -8,7 +8,6 @@ use crate::{
     },
     health::{Checkers, Transition, endpoint_targets, targets},
     kube::Outcome,
-    model::Desired,
     proxy::{handle::Proxy, snapshot::Problem},
     reconcile::{AttachState, Attached, Cycle, CycleError, Driver, Engine, Fact, Reach},
 };

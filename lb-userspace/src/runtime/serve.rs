@@ -191,8 +191,8 @@ impl Begun<'_> {
         let (referred, watched) = watch::channel(referred);
         let file = file.to_owned();
         let changes = config::watch(&file, watched).context("watching the configuration file")?;
-        let source = Source { file, referred, sources, routes, status, events: events.clone() };
-        tokio::spawn(async move { signals.handle(source, changes, outputs, events).await });
+        let source = Source { file, referred, sources, routes, status, events };
+        tokio::spawn(async move { signals.handle(source, changes, outputs).await });
 
         daemon.run(received).await;
         fs::remove_file(instance.socket()).context("removing the socket")

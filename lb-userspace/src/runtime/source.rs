@@ -83,6 +83,12 @@ impl Source {
         }
     }
 
+    /// Has the daemon stop.
+    async fn stop(&mut self) -> Sent {
+        self.sources.stop().await;
+        self.events.send(Event::Stop).await
+    }
+
     /// Sends all sources together on, after the way to their backends.
     async fn send(&self, cause: &'static str) -> Sent {
         let configuration = self.sources.configuration();
@@ -127,13 +133,12 @@ impl Signals {
         mut source: Source,
         mut changes: mpsc::Receiver<FileEvent>,
         mut outputs: mpsc::Receiver<Output>,
-        events: mpsc::Sender<Event>,
     ) {
         loop {
             let sent = tokio::select! {
                 _ = self.hangup.recv() => source.reload("SIGHUP").await,
-                _ = self.interrupt.recv() => events.send(Event::Stop).await,
-                _ = self.terminate.recv() => events.send(Event::Stop).await,
+                _ = self.interrupt.recv() => source.stop().await,
+                _ = self.terminate.recv() => source.stop().await,
                 Some(output) = outputs.recv() => {
                     source.sources.take_output(output);
                     source.send("clusters").await

@@ -239,7 +239,7 @@ fn call(request: &Request<Incoming>, me: &Me) -> Response<Body> {
     let message = Frame::data(Bytes::from_static(&[0, 0, 0, 0, 0]));
     let frames = [Ok(message), Ok(Frame::trailers(trailers))];
     let body = StreamBody::new(futures_util::stream::iter(frames));
-    let mut response = Response::new(BodyExt::boxed(body));
+    let mut response = Response::new(body.boxed());
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("application/grpc"));
     let told = json!({

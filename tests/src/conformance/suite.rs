@@ -35,8 +35,6 @@ pub struct Suite {
     pub authority: Authority,
     /// Where backends and clients run.
     pub(super) runtime: Runtime,
-    /// The address block of this run: second and third number.
-    pub(super) block: (u8, u8),
     lbd: Mutex<Child>,
     printed: PathBuf,
 }
@@ -70,7 +68,7 @@ impl Suite {
     fn start() -> Result<Self> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let server = ApiServer::start()?;
+        let server = ApiServer::stand_in()?;
         let block = (fastrand::u8(1..=250), fastrand::u8(..));
         let folder = server.directory().to_owned();
         let numbers = |text: &str| {
@@ -80,6 +78,7 @@ impl Suite {
             "proxy": { "workers": 2 },
             "kubernetes": {
                 "clusters": [{ "name": "suite", "kubeconfig": server.kubeconfig_path() }],
+                "lease_namespace": "default",
                 "external_names": ["localhost", "*.localhost"],
                 "pools": [{
                     "name": "suite",
@@ -91,6 +90,7 @@ impl Suite {
         });
         let file = folder.join("suite.yaml");
         fs::write(&file, configuration.to_string())?;
+        server.install_crds()?;
         server.apply(CLASS)?;
         let printed = folder.join("lbd.out");
         let lbd = kept_lbd(&file, &printed, block)?;
@@ -98,7 +98,6 @@ impl Suite {
             server,
             authority: Authority::new()?,
             runtime,
-            block,
             lbd: Mutex::new(lbd),
             printed,
         };
@@ -139,6 +138,7 @@ fn kept_lbd(file: &Path, printed: &Path, block: (u8, u8)) -> Result<Child> {
     command
         .args(["-c", keeper, "keeper"])
         .arg(binary("lbd")?)
+        .env("RUST_LOG", "info,lb_kube=debug")
         .args(["run", "--instance", &format!("suite{}-{}", block.0, block.1), "--config"])
         .arg(file)
         .stdin(Stdio::piped())

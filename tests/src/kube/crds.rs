@@ -17,6 +17,10 @@ use crate::wait::eventually;
 const FOLDER: &str = "LB_GATEWAY_API_CRDS";
 /// How long a server may take to serve a kind after its definition.
 const SERVED_LIMIT: Duration = Duration::from_secs(60);
+/// The first minor version that knows rules in schemas (`x-kubernetes-validations`).
+const MINOR_WITH_RULES: u32 = 25;
+/// Deepest schema that is looked into.
+const DEPTH_MAX: usize = 200;
 /// The API group of its experiments.
 const EXPERIMENTS: &str = "gateway.networking.x-k8s.io";
 
@@ -51,8 +55,13 @@ impl ApiServer {
         self.define(vec![slices])
     }
 
-    /// Applies definitions and waits until each version of each is served.
-    pub fn define(&self, definitions: Vec<Value>) -> Result<()> {
+    /// Puts definitions in place and waits until each version of each is served.
+    pub fn define(&self, mut definitions: Vec<Value>) -> Result<()> {
+        if self.minor_version()? < MINOR_WITH_RULES {
+            for definition in &mut definitions {
+                strip(definition, DEPTH_MAX);
+            }
+        }
         let mut kinds = Vec::new();
         for definition in &definitions {
             let spec = &definition["spec"];
@@ -63,7 +72,7 @@ impl ApiServer {
                 kinds.push(format!("{group}/{version}/{}", name(&spec["names"]["kind"])));
             }
         }
-        self.apply_many(definitions)?;
+        self.put_many(definitions)?;
         for kind in kinds {
             eventually(SERVED_LIMIT, &kind, || self.list(&kind).ok())?;
         }
@@ -131,6 +140,26 @@ fn of<K: CustomResourceExt>(others: &[&str]) -> Result<Value> {
 fn newest(version: &str, mut definition: Value) -> Value {
     add_version(&mut definition, version, true);
     definition
+}
+
+/// Takes from schemas what an old server does not know, or takes for an error of its own: rules,
+/// and values that are empty or null.
+fn strip(value: &mut Value, depth: usize) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    match value {
+        Value::Object(fields) => {
+            fields.remove("x-kubernetes-validations");
+            if fields.get("default").is_some_and(|value| value.is_null() || value == "") {
+                fields.remove("default");
+            }
+            if let Some(Value::Array(values)) = fields.get_mut("enum") {
+                values.retain(|value| !value.is_null());
+            }
+            fields.values_mut().for_each(|value| strip(value, depth));
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(|value| strip(value, depth)),
+        _ => {}
+    }
 }
 
 fn add_version(definition: &mut Value, name: &str, is_newest: bool) {

@@ -4,6 +4,7 @@
 //! write objects with: a real kube-apiserver where its binaries are found, else a stand-in in the
 //! process of the test.
 
+mod access;
 mod crds;
 mod hand;
 mod objects;

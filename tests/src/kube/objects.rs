@@ -48,6 +48,14 @@ impl ApiServer {
         })
     }
 
+    /// Creates many objects or replaces those that are there, several at a time.
+    pub fn put_many(&self, objects: Vec<Value>) -> Result<()> {
+        self.hand.call(|reach| async move {
+            let putting = objects.into_iter().map(|object| put(reach.clone(), object));
+            stream::iter(putting).buffer_unordered(APPLIED_AT_ONCE).try_collect().await
+        })
+    }
+
     /// Creates an object. Errors: it is there already.
     pub fn create(&self, object: Value) -> Result<Value> {
         self.hand.call(|reach| async move {
@@ -133,6 +141,16 @@ impl ApiServer {
         last.context("an object that was there")
     }
 
+    /// The minor version that the server says it has, such as 20 of 1.20.2.
+    pub(super) fn minor_version(&self) -> Result<u32> {
+        let version = self.hand.call(|reach| async move {
+            reach.client().apiserver_version().await.context("ask for the version")
+        })?;
+        // Some say `20+`.
+        let minor = version.minor.trim_end_matches('+').parse();
+        minor.with_context(|| format!("a server of version {}", version.git_version))
+    }
+
     fn named<T, F>(
         &self,
         kind: &str,
@@ -177,6 +195,19 @@ async fn apply(reach: &Reach, object: Value) -> Result<Value> {
     let parameters = PatchParams::apply(MANAGER).force();
     let applied = api.patch(&name, &parameters, &Patch::Apply(&object)).await;
     value(&applied.with_context(|| format!("apply {name}"))?)
+}
+
+async fn put(reach: Reach, object: Value) -> Result<()> {
+    let (api, mut object) = place(&reach, object).await?;
+    let name = object.metadata.name.clone().context("an object without a name")?;
+    let options = PostParams::default();
+    if let Some(live) = api.get_opt(&name).await? {
+        object.metadata.resource_version = live.metadata.resource_version;
+        api.replace(&name, &options, &object).await.with_context(|| format!("replace {name}"))?;
+    } else {
+        api.create(&options, &object).await.with_context(|| format!("create {name}"))?;
+    }
+    Ok(())
 }
 
 /// Deletes a namespace and all that is in it, as a controller would.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use serde_json::json;
 use tempfile::TempDir;
 
+use super::access::Access;
 use super::hand::Hand;
 use super::real::{Assets, Real};
 use super::relay::Relay;
@@ -22,6 +22,8 @@ use crate::lab::Host;
 #[derive(Debug)]
 pub struct ApiServer {
     pub(super) hand: Hand,
+    /// Where clients find it, but those in namespaces of labs.
+    address: SocketAddr,
     kubeconfig: String,
     /// What clients connect to; the first is here, the others are in namespaces of labs.
     relays: Vec<Relay>,
@@ -51,7 +53,7 @@ impl ApiServer {
     /// Starts the stand-in.
     pub fn stand_in() -> Result<Self> {
         let stand_in = StandIn::start()?;
-        let hand = Hand::new(&plain_kubeconfig(stand_in.hand_address()))?;
+        let hand = Hand::new(&Access::plain(stand_in.hand_address()).kubeconfig())?;
         Self::with(Serving::StandIn(stand_in), hand, folder()?)
     }
 
@@ -81,9 +83,15 @@ impl ApiServer {
         let relay = self.relay(listener)?;
         self.relays.push(relay);
         let name = format!("{KUBECONFIG}-{}-{}", host.name(), self.relays.len());
-        let path = self.directory.path().join(name);
-        fs::write(&path, self.kubeconfig_at(address)).context("write a kubeconfig")?;
-        Ok(path)
+        self.write(&name, &self.access(address).kubeconfig())
+    }
+
+    /// A kubeconfig of a user, such as `system:serviceaccount:NAMESPACE:NAME`, who may do only
+    /// what roles allow.
+    pub fn kubeconfig_as(&self, user: &str) -> Result<PathBuf> {
+        let access = Access { user: Some(user.to_owned()), ..self.access(self.address) };
+        let name = format!("{KUBECONFIG}-{}", user.replace([':', '/'], "-"));
+        self.write(&name, &access.kubeconfig())
     }
 
     /// A folder that goes with the server, for what else a test writes.
@@ -94,6 +102,12 @@ impl ApiServer {
     /// A client for the runtime this is called in.
     pub async fn client(&self) -> Result<Client> {
         client(&self.kubeconfig).await
+    }
+
+    /// A client of a user, who may do only what roles allow.
+    pub async fn client_as(&self, user: &str) -> Result<Client> {
+        let access = Access { user: Some(user.to_owned()), ..self.access(self.address) };
+        client(&access.kubeconfig()).await
     }
 
     /// What a stand-in can do wrong; nothing of a real server.
@@ -140,10 +154,10 @@ impl ApiServer {
         let (listener, address) = Relay::listen()?;
         let kubeconfig = String::new();
         let relays = Vec::new();
-        let mut server = Self { hand, kubeconfig, relays, serving, directory };
+        let mut server = Self { hand, address, kubeconfig, relays, serving, directory };
         server.relays.push(server.relay(listener)?);
-        server.kubeconfig = server.kubeconfig_at(address);
-        fs::write(server.kubeconfig_path(), &server.kubeconfig).context("write a kubeconfig")?;
+        server.kubeconfig = server.access(address).kubeconfig();
+        server.write(KUBECONFIG, &server.kubeconfig)?;
         Ok(server)
     }
 
@@ -155,11 +169,17 @@ impl ApiServer {
         Relay::start(listener, address)
     }
 
-    fn kubeconfig_at(&self, address: SocketAddr) -> String {
+    fn access(&self, address: SocketAddr) -> Access {
         match &self.serving {
-            Serving::Real(real) => real.kubeconfig(address),
-            Serving::StandIn(_) => plain_kubeconfig(address),
+            Serving::Real(real) => real.access(address),
+            Serving::StandIn(_) => Access::plain(address),
         }
+    }
+
+    fn write(&self, name: &str, kubeconfig: &str) -> Result<PathBuf> {
+        let path = self.directory.path().join(name);
+        fs::write(&path, kubeconfig).context("write a kubeconfig")?;
+        Ok(path)
     }
 }
 
@@ -176,17 +196,4 @@ pub(super) async fn client(kubeconfig: &str) -> Result<Client> {
 
 fn folder() -> Result<TempDir> {
     TempDir::new().context("make a folder for an API server")
-}
-
-fn plain_kubeconfig(address: SocketAddr) -> String {
-    let kubeconfig = json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "clusters": [{ "name": "test", "cluster": { "server": format!("http://{address}") } }],
-        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
-        "users": [{ "name": "test", "user": {} }],
-    });
-    // JSON is YAML.
-    format!("{kubeconfig:#}\n")
 }

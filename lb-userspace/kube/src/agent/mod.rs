@@ -4,25 +4,34 @@
 mod cluster;
 mod report;
 mod run;
+mod writing;
 
 pub use report::{ClusterReport, ClusterState};
 
 use crate::Options;
 use lb_model::Desired;
 use run::Run;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
+    time::timeout,
 };
 
 /// What the clusters ask for now.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Output {
     /// Counts up; named again in [`Outcome`].
     pub number: u64,
     /// What to run beside what the file says.
     pub desired: Arc<Desired>,
+    /// Text of the configuration in a ConfigMap, if there is one.
+    pub configuration: Option<Arc<str>>,
+}
+
+impl Output {
+    /// What [`Outcome::problems`] calls [`Output::configuration`].
+    pub const CONFIGURATION: &str = run::CONFIG_MAP;
 }
 
 /// What became of an [`Output`].
@@ -40,8 +49,12 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Agent {
     settings: watch::Sender<Settings>,
+    stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
+
+/// How long the end may take: a Lease is given back.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Who the agent speaks with.
 #[derive(Debug)]
@@ -52,6 +65,8 @@ pub struct Channels {
     pub outcomes: watch::Receiver<Outcome>,
     /// Takes how the clusters are.
     pub reports: watch::Sender<Vec<ClusterReport>>,
+    /// Who this replica is among all that watch the clusters, new with each start.
+    pub identity: String,
 }
 
 /// What the operator says.
@@ -67,7 +82,16 @@ impl Agent {
     pub fn start(options: Options, file: Desired, channels: Channels) -> Self {
         let settings = Settings { options: Arc::new(options), file: Arc::new(file) };
         let (settings, given) = watch::channel(settings);
-        Self { settings, task: tokio::spawn(Run::new(given, channels).run()) }
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(Run::new(given, channels).run(stopped));
+        Self { settings, stop: Some(stop), task }
+    }
+
+    /// Ends in good order: another router may write at once.
+    pub async fn stop(mut self) {
+        // Nobody listens: it has ended already.
+        self.stop.take().map(|it| it.send(()).ok());
+        timeout(STOP_TIMEOUT, &mut self.task).await.ok();
     }
 
     /// The operator says something else from now on. Clusters about which nothing else is said go

@@ -1,8 +1,10 @@
 //! The agent's loop.
 
-use super::{Channels, ClusterReport, Outcome, Output, Settings, cluster::Tracked};
+use super::{
+    Channels, ClusterReport, Outcome, Output, Settings, cluster::Tracked, writing::Writing,
+};
 use crate::{
-    Cluster, Lowered, Objects, World, lower,
+    Cluster, Lowered, Notice, ObjectId, ObjectKind, Objects, World, lower,
     watch::{ClusterWatch, Report, Reports},
 };
 use std::{
@@ -11,7 +13,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
 };
 
@@ -30,8 +32,14 @@ const NEEDS_WAIT: Duration = Duration::from_millis(500);
 /// How often namespaces are looked at for being expired.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How long a change of statuses alone waits for others, until it is compared with what is said.
+const REPEAT_WAIT: Duration = Duration::from_millis(500);
+
 /// How often reports about clusters are told, at most.
 const REPORT_PERIOD: Duration = Duration::from_millis(200);
+
+/// What [`Outcome::problems`] calls the configuration in a ConfigMap.
+pub(super) const CONFIG_MAP: &str = "configuration in a ConfigMap";
 
 /// The agent's loop and what it knows.
 pub(super) struct Run {
@@ -58,11 +66,14 @@ pub(super) struct Run {
     has_sent: bool,
     /// What is to be said when that runs.
     lowered: Option<Lowered>,
+    writing: Writing,
+    /// When what is said is compared with what objects say.
+    repeat_at: Option<Instant>,
 }
 
 impl Run {
     pub(super) fn new(settings: watch::Receiver<Settings>, channels: Channels) -> Self {
-        let Channels { outputs, outcomes, reports: published } = channels;
+        let Channels { outputs, outcomes, reports: published, identity } = channels;
         let (sender, reports) = mpsc::channel(REPORTS_MAX);
         let number = outcomes.borrow().number;
         Self {
@@ -72,26 +83,28 @@ impl Run {
             published,
             sender,
             reports,
-            world: World { leads: true, ..World::default() },
+            world: World::default(),
             tracked: Vec::new(),
             next_token: 0,
             dirty: None,
             first_wait: Some(Instant::now() + FIRST_WAIT),
             needs_wait: None,
             report_at: None,
-            sent: Output { number, desired: Arc::default() },
+            sent: Output { number, ..Output::default() },
             has_sent: false,
             lowered: None,
+            writing: Writing::new(identity),
+            repeat_at: None,
         }
     }
 
-    /// Runs until nobody listens.
-    pub(super) async fn run(mut self) {
+    /// Runs until it is stopped, or nobody listens.
+    pub(super) async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
         self.take_settings();
         let mut tick = Instant::now() + TICK;
         loop {
             let is_ticking = self.world.options.discovery.is_some();
-            let (due, report_at) = (self.due(), self.report_at);
+            let (due, report_at, repeat_at) = (self.due(), self.report_at, self.repeat_at);
             tokio::select! {
                 report = self.reports.recv() => {
                     let Some(report) = report else { return };
@@ -122,6 +135,15 @@ impl Run {
                     self.dirty.get_or_insert_with(Instant::now);
                 }
                 () = until(report_at) => self.publish(),
+                _ = &mut stopped => return self.writing.end().await,
+                leads = self.writing.changed() => {
+                    tracing::info!(leads, "election");
+                    self.dirty.get_or_insert_with(Instant::now);
+                }
+                () = until(repeat_at) => {
+                    self.repeat_at = None;
+                    self.writing.repeat(&self.world, &self.tracked);
+                }
             }
         }
     }
@@ -145,6 +167,7 @@ impl Run {
             self.world.clusters.push(Cluster { weight: wanted.weight, ..cluster });
             self.tracked.push(one);
         }
+        self.writing.configure(&options, &self.tracked);
         self.world.options = options;
         self.world.file = file;
         self.dirty.get_or_insert_with(Instant::now);
@@ -159,13 +182,18 @@ impl Run {
     }
 
     fn take(&mut self, (token, report): (u64, Report)) {
-        let clusters = self.tracked.iter_mut().zip(&mut self.world.clusters);
+        let clusters = self.tracked.iter_mut().zip(&mut self.world.clusters).enumerate();
         // A cluster that is no longer wanted may still have something on its way.
-        let mut found = clusters.filter(|(it, _)| it.token == token);
-        let Some((tracked, cluster)) = found.next() else { return };
+        let mut found = clusters.filter(|(_, (it, _))| it.token == token);
+        let Some((index, (tracked, cluster))) = found.next() else { return };
+        if matches!(report, Report::Reachable) {
+            self.writing.connect(tracked, index == 0);
+        }
         let was_read = tracked.is_read();
         if tracked.take(report, &mut cluster.objects, now_ms()) || !was_read && tracked.is_read() {
             self.dirty.get_or_insert_with(Instant::now);
+        } else {
+            self.repeat_at.get_or_insert_with(|| Instant::now() + REPEAT_WAIT);
         }
         self.report_at.get_or_insert_with(|| Instant::now() + REPORT_PERIOD);
     }
@@ -189,6 +217,7 @@ impl Run {
         self.needs_wait = None;
         let Some(since) = self.dirty.take() else { return Ok(()) };
         self.world.now_seconds = now_ms() / 1_000;
+        self.world.leads = self.writing.leads();
         let world = std::mem::take(&mut self.world);
         let began = Instant::now();
         let lowering = tokio::task::spawn_blocking(move || {
@@ -202,6 +231,7 @@ impl Run {
             tracing::error!("what the clusters have cannot be lowered; what runs goes on");
             return Ok(());
         };
+        self.world.assigned = Arc::clone(&lowered.assigned);
         let (waited, took) = (began - since, began.elapsed());
         tracing::debug!(?waited, ?took, number = self.sent.number, "lowered");
         self.send(lowered).await
@@ -225,12 +255,23 @@ impl Run {
     async fn send(&mut self, mut lowered: Lowered) -> Result<(), mpsc::error::SendError<Output>> {
         let desired = std::mem::take(&mut lowered.desired);
         self.lowered = Some(lowered);
-        if std::mem::replace(&mut self.has_sent, true) && desired == *self.sent.desired {
+        let configuration = self.configuration();
+        let is_same = desired == *self.sent.desired && configuration == self.sent.configuration;
+        if std::mem::replace(&mut self.has_sent, true) && is_same {
             self.settle();
             return Ok(());
         }
-        self.sent = Output { number: self.sent.number + 1, desired: Arc::new(desired) };
+        let number = self.sent.number + 1;
+        self.sent = Output { number, desired: Arc::new(desired), configuration };
         self.outputs.send(self.sent.clone()).await
+    }
+
+    /// The configuration in the ConfigMap that the operator names.
+    fn configuration(&self) -> Option<Arc<str>> {
+        let (key, data_key) = self.world.options.config_map.as_ref()?;
+        let objects = &self.world.clusters.first()?.objects;
+        let data = objects.config_maps.get(key)?.data.as_ref()?;
+        data.get(data_key).map(|it| it.as_str().into())
     }
 
     /// Says what came of what was lowered, if that is known.
@@ -239,9 +280,29 @@ impl Run {
         if outcome.number != self.sent.number {
             return;
         }
-        if let Some(lowered) = self.lowered.take() {
-            tracing::debug!(number = outcome.number, statuses = lowered.statuses.len(), "settled");
+        let Some(mut lowered) = self.lowered.clone() else { return };
+        if let Some(why) = &outcome.refused {
+            lowered.refuse(why);
         }
+        for (object, why) in &outcome.problems {
+            // `listener NS/GATEWAY/SECTION`: names of objects have no spaces.
+            let name = object.rsplit(' ').next().unwrap_or_default();
+            if object == CONFIG_MAP {
+                lowered.notices.extend(self.misconfigured(why));
+            } else {
+                lowered.fail(name, why);
+            }
+        }
+        self.writing.say(lowered, &self.world, &self.tracked);
+    }
+
+    /// What the users of the ConfigMap are told when its configuration cannot be used.
+    fn misconfigured(&self, why: &str) -> Option<Notice> {
+        let (key, _) = self.world.options.config_map.as_ref()?;
+        let cluster = self.world.clusters.first()?.name.clone();
+        let object = ObjectId { cluster, kind: ObjectKind::ConfigMap, key: key.clone() };
+        let reason = "InvalidConfiguration";
+        Some(Notice { object, is_warning: true, reason, message: why.to_owned() })
     }
 
     fn publish(&mut self) {

@@ -43,19 +43,20 @@ pub(super) fn manifest(rule: &Rule, key: &ObjectKey, losses: &mut BTreeSet<Strin
 }
 
 fn request(wanted: &RequestMatch, lost: &mut impl FnMut(&str)) -> Value {
+    let method_path;
     let (kind, path) = match &wanted.path {
         PathMatch::Exact(path) => ("Exact", path),
         PathMatch::Prefix(path) => ("PathPrefix", path),
         PathMatch::Regex(path) => ("RegularExpression", path),
+        PathMatch::Method(method) => {
+            method_path = format!("/[^/]+/{method}");
+            ("RegularExpression", &method_path)
+        }
         PathMatch::PrefixIgnoreCase(path) => {
             lost("a prefix whatever its case");
             ("PathPrefix", path)
         }
         // Ingresses have none.
-        PathMatch::Method(method) => {
-            lost("a gRPC method of any service");
-            ("PathPrefix", method)
-        }
     };
     let mut request = json!({ "path": { "type": kind, "value": path } });
     let fields = |all: &[FieldMatch]| -> Vec<Value> { all.iter().map(field).collect() };

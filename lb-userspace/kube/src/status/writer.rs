@@ -30,7 +30,7 @@ const LOOK_MAX: usize = 256;
 /// Writes statuses and Events of one cluster while it leads; ends when dropped.
 #[derive(Debug)]
 pub struct Writer {
-    latest: watch::Sender<Option<Publication>>,
+    latest: watch::Sender<Option<Arc<Publication>>>,
     counts: Arc<Mutex<Counts>>,
     task: JoinHandle<()>,
 }
@@ -51,7 +51,7 @@ pub struct Counts {
 }
 
 /// What is to be said, and what the objects say as far as they are watched.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Publication {
     objects: Objects,
     lowered: Arc<Lowered>,
@@ -75,6 +75,7 @@ impl Writer {
             leads,
             published,
             publication: None,
+            has_looked: false,
             queue: Queue::default(),
             ledger: Ledger::default(),
             in_flight: BTreeSet::new(),
@@ -91,7 +92,7 @@ impl Writer {
     /// Says what `lowered` says, in place of what was published before. `objects` is the cluster's
     /// state that it was lowered from, or a later one.
     pub fn publish(&self, objects: Objects, lowered: Arc<Lowered>) {
-        self.latest.send_replace(Some(Publication { objects, lowered }));
+        self.latest.send_replace(Some(Arc::new(Publication { objects, lowered })));
     }
 
     /// What was written so far.
@@ -106,13 +107,24 @@ impl Drop for Writer {
     }
 }
 
+impl Publication {
+    /// Whether an object says, and is to say, what it did `before`.
+    fn is_as(&self, before: &Self, id: &ObjectId) -> bool {
+        let object = said::metadata(&self.objects, id).map(std::ptr::from_ref);
+        let object_before = said::metadata(&before.objects, id).map(std::ptr::from_ref);
+        object == object_before && self.lowered.statuses.get(id) == before.lowered.statuses.get(id)
+    }
+}
+
 struct Run {
     cluster: String,
     client: Client,
     instance: String,
     leads: watch::Receiver<bool>,
-    published: watch::Receiver<Option<Publication>>,
-    publication: Option<Publication>,
+    published: watch::Receiver<Option<Arc<Publication>>>,
+    publication: Option<Arc<Publication>>,
+    /// All of the publication was looked at.
+    has_looked: bool,
     queue: Queue,
     ledger: Ledger,
     in_flight: BTreeSet<ObjectId>,
@@ -136,14 +148,15 @@ impl Run {
                     if changed.is_err() {
                         return;
                     }
-                    self.publication.clone_from(&self.published.borrow_and_update());
-                    self.look().await;
+                    let latest = self.published.borrow_and_update().clone();
+                    let before = std::mem::replace(&mut self.publication, latest);
+                    self.look(before.filter(|_| self.has_looked)).await;
                 }
                 changed = self.leads.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    self.look().await;
+                    self.look(None).await;
                 }
                 Some(landed) = self.flights.join_next() => {
                     if let Ok((id, desired, base, landing)) = landed {
@@ -169,23 +182,26 @@ impl Run {
         }
     }
 
-    /// Looks for all that is to be written.
-    async fn look(&mut self) {
+    /// Looks for all that is to be written, of what is unlike it was `before`: that was looked at.
+    async fn look(&mut self, before: Option<Arc<Publication>>) {
         if !*self.leads.borrow_and_update() {
             self.queue.clear();
+            self.has_looked = false;
             return;
         }
+        self.has_looked = true;
         let Some(publication) = self.publication.clone() else { return };
-        let Publication { objects, lowered } = &publication;
-        let is_here = |it: &&ObjectId| it.cluster == self.cluster;
-        let mut ids: Vec<_> = lowered.statuses.keys().filter(is_here).cloned().collect();
+        let Publication { objects, lowered } = &*publication;
         let unsaid = said::with_parents(objects, &self.cluster);
-        ids.extend(unsaid.into_iter().filter(|it| !lowered.statuses.contains_key(it)));
-        for (count, id) in ids.into_iter().enumerate() {
+        let unsaid = unsaid.iter().filter(|it| !lowered.statuses.contains_key(it));
+        for (count, id) in lowered.statuses.keys().chain(unsaid).enumerate() {
             if count % LOOK_MAX == LOOK_MAX - 1 {
                 tokio::task::yield_now().await;
             }
-            self.consider(id);
+            let is_known = before.as_ref().is_some_and(|it| publication.is_as(it, id));
+            if id.cluster == self.cluster && !is_known {
+                self.consider(id.clone());
+            }
         }
         self.ledger.retain(|it| said::metadata(objects, it).is_some());
         locked(&self.counts).writes.retain(|it, _| said::metadata(objects, it).is_some());
@@ -206,7 +222,7 @@ impl Run {
 
     /// What is to be written about an object, if anything is.
     fn need(&self, id: &ObjectId) -> Option<(Status, Base)> {
-        let Publication { objects, lowered } = self.publication.as_ref()?;
+        let Publication { objects, lowered } = self.publication.as_deref()?;
         let before = Said::of(objects, id)?;
         let parting = match lowered.statuses.get(id) {
             Some(_) => None,
@@ -286,7 +302,8 @@ impl Run {
             self.tried = Tried::default();
             return;
         }
-        let Some(Publication { lowered, .. }) = &self.publication else { return };
+        let Some(publication) = &self.publication else { return };
+        let lowered = &publication.lowered;
         let here = lowered.infrastructure.iter().filter(|it| it.cluster == self.cluster);
         let room = IN_FLIGHT_MAX.saturating_sub(self.makings.len());
         for InfrastructureChange { change, .. } in self.tried.next(Instant::now(), here, room) {
@@ -299,7 +316,7 @@ impl Run {
         if !*self.leads.borrow() {
             return;
         }
-        let Some(Publication { objects, lowered }) = &self.publication else { return };
+        let Some(Publication { objects, lowered }) = self.publication.as_deref() else { return };
         let notices = lowered.notices.iter().filter(|it| it.object.cluster == self.cluster);
         for telling in self.told.next(Instant::now(), notices) {
             let Some(regarding) = event::regarding(objects, &telling.notice.object) else {

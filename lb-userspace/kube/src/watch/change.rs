@@ -66,12 +66,11 @@ pub(super) struct Relist<T> {
 impl<T: Object> Change for Relist<T> {
     fn apply(self: Box<Self>, objects: &mut Objects) -> bool {
         let store = (self.place)(objects);
-        let mut before = BTreeMap::new();
-        if self.scope == Scope::All {
-            std::mem::swap(store, &mut before);
+        let mut before: BTreeMap<_, _> = if self.scope == Scope::All {
+            std::mem::take(&mut **store)
         } else {
-            before = store.extract_if(.., |key, _| self.scope.has(key)).collect();
-        }
+            store.extract_if(.., |key, _| self.scope.has(key)).collect()
+        };
         for Read { key, object } in self.objects {
             // The last good one is kept.
             let object = object.ok().or_else(|| before.remove(&key));

@@ -13,7 +13,7 @@ mod source;
 mod supervise;
 
 pub(crate) use change::Change;
-pub(crate) use kind::KINDS;
+pub(crate) use kind::{KINDS, Kind};
 pub(crate) use report::{Report, Reports};
 pub(crate) use source::Source;
 

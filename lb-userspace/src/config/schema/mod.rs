@@ -23,7 +23,7 @@ pub(super) use filter::{
 };
 pub(super) use health::{Health, HttpProbe, NoProbe};
 pub(super) use kubernetes::{
-    Cluster, ConfigMap, Discovery, DiscoveryRule, IngressAddress, Kubernetes, Pool,
+    ConfigMap, Discovery, DiscoveryRule, IngressAddress, Kubernetes, Pool,
 };
 pub(super) use listener::{
     ClientAuth, ClientAuthMode, Http, Listener, ListenerProtocol, ListenerTls, TlsVersion,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     health::test_service::{backend, service},
-    model::{ProxySettings, Service},
+    model::{Desired, ProxySettings, Service},
     reconcile::Tables,
 };
 use std::path::Path;

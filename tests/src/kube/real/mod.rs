@@ -10,8 +10,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::json;
 
+use super::access::Access;
 use super::hand::{DEFAULT_NAMESPACE, Hand, Reach};
 use crate::authority::Authority;
 use crate::lab::Process;
@@ -61,14 +61,22 @@ impl Real {
         self.address
     }
 
-    /// A kubeconfig of a client that finds the server at this address.
-    pub(super) fn kubeconfig(&self, address: SocketAddr) -> String {
-        self.kubeconfig_with(address, 0)
+    /// The way to the server for a client that finds it at this address.
+    pub(super) fn access(&self, address: SocketAddr) -> Access {
+        let [client, _] = &self.tokens;
+        let trust = Some((self.authority_pem.clone(), client.clone()));
+        Access { address, trust, user: None }
     }
 
     /// What the server has printed.
     pub(super) fn lines(&self) -> Vec<String> {
         self.apiserver.lines()
+    }
+
+    fn hand_access(&self) -> Access {
+        let [_, hand] = &self.tokens;
+        let trust = Some((self.authority_pem.clone(), hand.clone()));
+        Access { address: self.address, trust, user: None }
     }
 
     fn try_start(assets: &Assets, directory: &Path) -> Result<(Self, Hand)> {
@@ -91,7 +99,7 @@ impl Real {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let authority_pem = authority.pem();
         let mut real = Self { address, authority_pem, tokens, apiserver, _etcd: etcd };
-        let hand = Hand::new(&real.kubeconfig_with(real.address, 1))?;
+        let hand = Hand::new(&real.hand_access().kubeconfig())?;
         let is_ready = eventually(START_LIMIT, "a server with its first namespaces", || {
             let is_running = real.apiserver.is_running();
             let is_ready = is_running && hand.call(has_namespaces).is_ok();
@@ -104,25 +112,6 @@ impl Real {
             bail!("kube-apiserver does not serve; it printed at last:\n{}", said.join("\n"));
         }
         Ok((real, hand))
-    }
-
-    fn kubeconfig_with(&self, address: SocketAddr, whose: usize) -> String {
-        use base64::Engine as _;
-        let authority = base64::engine::general_purpose::STANDARD.encode(&self.authority_pem);
-        let cluster = json!({
-            "server": format!("https://{address}"),
-            "certificate-authority-data": authority,
-        });
-        // JSON is YAML.
-        let kubeconfig = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "test",
-            "clusters": [{ "name": "test", "cluster": cluster }],
-            "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
-            "users": [{ "name": "test", "user": { "token": self.tokens.get(whose) } }],
-        });
-        format!("{kubeconfig:#}\n")
     }
 }
 

@@ -15,6 +15,10 @@ impl Failure {
         Self { code: 400, reason: "BadRequest", message: message.into() }
     }
 
+    pub(super) fn forbidden(message: String) -> Self {
+        Self { code: 403, reason: "Forbidden", message }
+    }
+
     pub(super) fn no_such_path() -> Self {
         let message = "the server could not find the requested resource".to_owned();
         Self { code: 404, reason: "NotFound", message }

@@ -8,7 +8,8 @@ use futures_util::TryStreamExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
@@ -17,15 +18,19 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::failure::Failure;
-use super::faults::{Shared, Write};
+use super::faults::{Plan, Shared, Write};
 use super::kinds::{Kind, Kinds};
 use super::patch::Patch;
+use super::rbac::Wish;
 use super::target::{Query, Target};
 use super::watch::{Render, Watched, events};
 use super::write::{Part, Written};
 
 /// Largest body of a request: a little more than a real server's etcd takes.
 const BODY_BYTES_MAX: usize = 3 << 20;
+
+/// Whom an administrator acts as.
+const IMPERSONATED: HeaderName = HeaderName::from_static("impersonate-user");
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -88,7 +93,7 @@ async fn answer(
         let mut plan = shared.plan();
         let failing = if is_write { &mut plan.failing_writes } else { &mut plan.failing_reads };
         if let Some(code) = failing.pop() {
-            count(&shared, plan, &head.method, target.as_ref().ok(), code);
+            count(&mut plan, &head.method, target.as_ref().ok(), code);
             return Ok(failed(&Failure::injected(code)));
         }
         if is_write && plan.lost_answers_count > 0 {
@@ -97,24 +102,19 @@ async fn answer(
         }
     }
     let answer = match target.clone() {
-        Ok(target) => respond(&shared, &head.method, &head.headers, target, &query, &body),
+        Ok(target) => permit(&shared, &head, &target, &query)
+            .and_then(|()| respond(&shared, &head.method, &head.headers, target, &query, &body)),
         Err(failure) => Err(failure),
     };
     let answer = answer.unwrap_or_else(|failure| failed(&failure));
     if is_write && caller == Caller::Client {
         let code = answer.status().as_u16();
-        count(&shared, shared.plan(), &head.method, target.as_ref().ok(), code);
+        count(&mut shared.plan(), &head.method, target.as_ref().ok(), code);
     }
     if is_answer_lost { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(answer) }
 }
 
-fn count(
-    _shared: &Shared,
-    mut plan: std::sync::MutexGuard<'_, super::faults::Plan>,
-    method: &Method,
-    target: Option<&Target>,
-    code: u16,
-) {
+fn count(plan: &mut Plan, method: &Method, target: Option<&Target>, code: u16) {
     let verb = match *method {
         Method::POST => "create",
         Method::PUT => "update",
@@ -134,6 +134,27 @@ fn count(
         _ => return,
     };
     plan.count(Write { verb: verb.to_owned(), kind, object, is_status, code });
+}
+
+/// Errors: the client acts as somebody who may not do this.
+fn permit(shared: &Shared, head: &Parts, target: &Target, query: &Query) -> Result<(), Failure> {
+    let user = field(&head.headers, IMPERSONATED);
+    if user.is_empty() {
+        return Ok(());
+    }
+    let is_collection = matches!(target, Target::Collection { .. });
+    let verb = match head.method {
+        Method::GET if is_collection && query.is_watch => "watch",
+        Method::GET if is_collection => "list",
+        Method::GET => "get",
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE if is_collection => "deletecollection",
+        Method::DELETE => "delete",
+        _ => return Err(Failure::no_such_method()),
+    };
+    Wish { user, verb, target, selected_name: query.selected_name() }.check(&shared.store())
 }
 
 fn respond(
@@ -340,11 +361,10 @@ fn document(code: u16, document: &Value) -> Response<Body> {
     response(code, JSON, Bytes::from(document.to_string()))
 }
 
-const JSON: hyper::header::HeaderValue =
-    hyper::header::HeaderValue::from_static("application/json");
-const TEXT: hyper::header::HeaderValue = hyper::header::HeaderValue::from_static("text/plain");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
 
-fn response(code: u16, media_type: hyper::header::HeaderValue, body: Bytes) -> Response<Body> {
+fn response(code: u16, media_type: HeaderValue, body: Bytes) -> Response<Body> {
     let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
     let mut response = Response::new(body);
     if let Ok(code) = hyper::StatusCode::from_u16(code) {

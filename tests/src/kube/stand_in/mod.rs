@@ -4,8 +4,8 @@
 //! What it keeps to: versions of resources and conflicts, generations, status by itself, no-op
 //! writes that nobody hears of, finalizers, pages of lists, selectors, watches with bookmarks,
 //! streaming lists and 410, server-side apply with its memory of who applied what, namespaces
-//! that take their objects along, custom resource definitions. What it leaves out: schemas (and
-//! their defaults), admission, authorization, conflicts of field managers, garbage collection.
+//! that take their objects along, custom resource definitions, roles and their bindings. What it leaves out: schemas (and
+//! their defaults), admission, conflicts of field managers, garbage collection.
 
 mod defaults;
 mod failure;
@@ -13,6 +13,7 @@ mod faults;
 mod http;
 mod kinds;
 mod patch;
+mod rbac;
 mod selector;
 mod store;
 mod target;

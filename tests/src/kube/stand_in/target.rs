@@ -122,6 +122,12 @@ impl Query {
         query
     }
 
+    /// The one name that is selected, if it is one.
+    pub(super) fn selected_name(&self) -> Option<&str> {
+        let name = self.fields.split(',').find_map(|field| field.strip_prefix("metadata.name="))?;
+        Some(name.trim_start_matches('='))
+    }
+
     pub(super) fn selector(&self) -> Result<Selector, Failure> {
         Selector::parse(&self.labels, &self.fields)
     }

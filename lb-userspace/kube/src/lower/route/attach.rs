@@ -249,14 +249,9 @@ fn refusal(reason: &'static str, message: String) -> Refusal {
 }
 
 fn no_listener(parent: &ParentRef) -> String {
-    let mut message = "the parent has no listener".to_owned();
-    if let Some(section) = &parent.section_name {
-        message += &format!(" named {section}");
-    }
-    if let Some(port) = parent.port {
-        message += &format!(" on port {port}");
-    }
-    message
+    let name = parent.section_name.as_ref().map(|it| format!(" named {it}")).unwrap_or_default();
+    let port = parent.port.map(|it| format!(" on port {it}")).unwrap_or_default();
+    format!("the parent has no listener{name}{port}")
 }
 
 fn reference(gateway: &ObjectKey) -> ParentRef {

@@ -43,7 +43,9 @@ pub(super) fn settle(
             attachment.retain(is_free, Refusal { reason: "NotAllowedByListeners", message });
             for place in attachment.listeners().iter().filter(|it| shared.contains(it)) {
                 let taken = taken.entry((*place, is_grpc)).or_default();
-                hosts(*place).iter().for_each(|host| taken.insert(host));
+                for host in &hosts(*place) {
+                    taken.insert(host);
+                }
             }
         }
     }

@@ -21,6 +21,10 @@ const AUTH_STATUS_ON_ERROR: u16 = 503;
 /// those that requests cannot do without.
 const AUTH_HEADER: &str = "authorization";
 
+/// All fields of its answer are copied, if it does not say which (Gateway API,
+/// `HTTPAuthConfig.allowedResponseHeaders`).
+const ALL: &str = "*";
+
 /// What filters ask for, before anything that they refer to is looked for.
 #[derive(Debug, Default)]
 pub(super) struct Asked<'a> {
@@ -190,6 +194,7 @@ fn auth(wanted: &ExternalAuthFilter) -> Result<ExternalAuth, Fault> {
     let mut request_headers = allowed.unwrap_or_default();
     request_headers.insert(AUTH_HEADER.to_owned());
     let copied = http.map(|it| names(&it.allowed_response_headers)).transpose()?;
+    let copied = copied.filter(|it| !it.is_empty()).unwrap_or_else(|| [ALL.to_owned()].into());
     Ok(ExternalAuth {
         appends_path: true,
         upstream: String::new(),
@@ -197,7 +202,7 @@ fn auth(wanted: &ExternalAuthFilter) -> Result<ExternalAuth, Fault> {
         path_prefix: path_prefix.trim_end_matches('/').to_owned(),
         method: None,
         request_headers,
-        upstream_headers: copied.unwrap_or_default(),
+        upstream_headers: copied,
         client_headers: BTreeSet::new(),
         timeout: AUTH_TIMEOUT,
         status_on_error: AUTH_STATUS_ON_ERROR,

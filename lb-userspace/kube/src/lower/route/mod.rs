@@ -55,7 +55,9 @@ fn lower_one<'a>(
         Spec::Http(_) | Spec::Grpc(_) => request::lower(draft, parents, source, attachments),
     };
     if let Some(fault) = findings.refusal() {
-        attachments.iter_mut().for_each(|it| it.refuse(fault.reason, &fault.message));
+        for attachment in attachments.iter_mut() {
+            attachment.refuse(fault.reason, &fault.message);
+        }
     }
     report::report(draft, source, attachments, &findings);
 }

@@ -28,9 +28,7 @@ fn lowered(clusters: Vec<Cluster>) -> (Lowered, Vec<(String, usize)>) {
             listener.name = Some(format!("{key}/{}", listener.section));
         }
     }
-    let begin = std::time::Instant::now(); // TEMP
     lower(&mut draft, &mut gateways);
-    eprintln!("TEMP lowered in {:?}", begin.elapsed());
     let counts = gateways.gateways.values().flat_map(|it| &it.listeners);
     let counts = counts.map(|it| (it.section.clone(), it.attached.len())).collect();
     (draft.finish(), counts)
