@@ -69,7 +69,11 @@ impl Draft<'_> {
             }
             None => (text, port),
         };
-        let address = EndpointAddress::Name(allowed(host, &self.world.options)?);
+        let name = allowed(host, &self.world.options)?;
+        let address = match name.parse() {
+            Ok(address) => EndpointAddress::Ip(address),
+            Err(_) => EndpointAddress::Name(name),
+        };
         let cluster = self.cluster(cluster);
         Ok(Place {
             name: place_name(cluster.map_or("", |it| it.name.as_str()), &address, port),

@@ -310,6 +310,15 @@ fn names_outside_are_used_only_if_allowed() {
         names(&resolve(&world_of(&bare, several), &backend(80)).unwrap().1),
         ["one/a.example.com:8006", "one/b.example.com:80"]
     );
+    let addressed = {
+        let mut service = service(&bare);
+        service["metadata"]["annotations"] = json!({"lb.internal/endpoints": "192.0.2.7:8006"});
+        let names = vec![HostPattern::Exact("192.0.2.7".into())];
+        world(Options { external_names: names, ..Options::default() }, vec![vec![service]])
+    };
+    let (_, upstream) = resolve(&addressed, &backend(80)).unwrap();
+    let endpoint = &upstream.endpoints["one/192.0.2.7:8006"];
+    assert_eq!(endpoint.address, EndpointAddress::Ip("192.0.2.7".parse().unwrap()));
     let smuggled = json!({"lb.internal/endpoints": "a.example.com,localhost"});
     assert!(resolve(&world_of(&bare, smuggled), &backend(80)).is_err());
 }
