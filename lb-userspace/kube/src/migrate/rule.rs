@@ -55,7 +55,8 @@ fn request(wanted: &RequestMatch, lost: &mut impl FnMut(&str)) -> Value {
         PathMatch::PrefixIgnoreCase(path) => {
             lost("a prefix whatever its case");
             ("PathPrefix", path)
-        } // Ingresses have none.
+        }
+        // Ingresses have none.
     };
     let mut request = json!({ "path": { "type": kind, "value": path } });
     let fields = |all: &[FieldMatch]| -> Vec<Value> { all.iter().map(field).collect() };
