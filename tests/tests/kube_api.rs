@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 /// Long enough for a busy machine; what is awaited comes at once.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 const ROUTE: &str = "
 apiVersion: v1

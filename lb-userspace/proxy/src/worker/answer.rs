@@ -19,7 +19,7 @@ impl Service for Rc<Worker> {
         mut request: Request,
         early: Informational,
     ) -> Response {
-        let upstreams = Self { worker: Rc::clone(self), snapshot: self.snapshot() };
+        let upstreams = Upstreams { worker: Self::clone(self), snapshot: self.snapshot() };
         let record = record(connection, &request);
         let connection = Rc::clone(connection);
         let mut exchange = Exchange { connection, record, prefix_bytes: 0, early };

@@ -165,7 +165,7 @@ async fn sessions_are_answered_after_the_socket_is_left_to_others() {
     let pick = Fixed::new(&[endpoint.local_addr().unwrap()], None);
     let left = tokio::sync::Notify::new();
     let idle_timeout = Duration::from_secs(10);
-    let route = |_| Some(UdpRoute { pick: pick.clone(), idle_timeout });
+    let route = |_, _| Some(UdpRoute { pick: pick.clone(), idle_timeout });
     let client = client(address).await;
     let mut buffer = [0; 8];
     let talk = async {
