@@ -221,7 +221,7 @@ fn what_is_applied_is_served_and_what_is_deleted_is_not() {
 
 #[test]
 fn the_last_good_state_is_served_while_the_api_server_is_away() {
-    let mut server = ApiServer::stand_in().unwrap();
+    let server = ApiServer::stand_in().unwrap();
     let port = free_port();
     server.apply(&gateway(port)).unwrap();
     server.apply(&service("shop", backend("one"), "shop.example")).unwrap();
@@ -239,6 +239,9 @@ fn the_last_good_state_is_served_while_the_api_server_is_away() {
     await_answer(port, "late.example", (200, "two"));
 }
 
+/// Something that goes wrong.
+type Fault = fn(&lb_tests::kube::Faults);
+
 #[test]
 fn watches_that_end_or_expire_lose_nothing() {
     let server = ApiServer::stand_in().unwrap();
@@ -247,7 +250,6 @@ fn watches_that_end_or_expire_lose_nothing() {
     server.apply(&gateway(port)).unwrap();
     let _daemon = Daemon::start(&[("blue", &server)]);
     await_answer(port, "shop.example", (404, ""));
-    type Fault = fn(&lb_tests::kube::Faults);
     let rounds: [(&str, Fault); 4] = [
         ("ended", |it| it.end_watches()),
         ("broken", |it| it.break_watches()),
@@ -265,7 +267,7 @@ fn watches_that_end_or_expire_lose_nothing() {
 
 #[test]
 fn endpoints_of_two_clusters_are_one_service_and_one_may_go_away() {
-    let (blue, mut green) = (ApiServer::stand_in().unwrap(), ApiServer::stand_in().unwrap());
+    let (blue, green) = (ApiServer::stand_in().unwrap(), ApiServer::stand_in().unwrap());
     let port = free_port();
     for (server, name) in [(&blue, "blue"), (&green, "green")] {
         server.apply(&gateway(port)).unwrap();

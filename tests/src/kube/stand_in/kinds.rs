@@ -4,7 +4,11 @@
 use serde_json::{Value, json};
 
 /// What a server knows of a kind, at one of its versions.
-#[expect(clippy::struct_excessive_bools, clippy::struct_field_names, reason = "as discovery says it")]
+#[expect(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "as discovery says it"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
     /// The API group; empty for the core.
