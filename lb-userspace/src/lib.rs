@@ -1,6 +1,6 @@
 //! The daemon `lbd` and its tool `lbctl`.
 //!
-//! A configuration change travels `config` (source) -> [`model`] (desired) -> [`reconcile`] (plan)
+//! A configuration change travels `config` or [`kube`] (source) -> [`model`] (desired) -> [`reconcile`] (plan)
 //! -> `dataplane` and [`proxy`] (apply) -> `admin` (report). `model` and `reconcile` do no IO and
 //! read no clock.
 
@@ -13,6 +13,7 @@ pub mod observe;
 pub mod reconcile;
 pub mod runtime;
 
+pub use lb_kube as kube;
 pub use lb_model as model;
 pub use lb_proxy as proxy;
 

@@ -92,6 +92,19 @@ impl Daemon {
         Ok(())
     }
 
+    /// Has another lbd take the place of the one that runs, and returns that one: it ends by itself
+    /// when what is open there is over.
+    pub fn replace(&mut self) -> Result<Process> {
+        let mut predecessor = self.process.take().context("lbd does not run")?;
+        let mut command = self.lbd()?;
+        command.args(["run", "--take-over", "--instance", &self.instance, "--config"]);
+        let successor = self.router.spawn(command.arg(self.file()))?;
+        let left = predecessor.wait_for_line("a successor serves", START_LIMIT);
+        left.with_context(|| format!("the successor printed:\n{}", successor.lines().join("\n")))?;
+        self.process = Some(successor);
+        Ok(predecessor)
+    }
+
     /// Ends lbd as a crash would.
     pub fn kill(&mut self) -> Result<()> {
         let mut process = self.process.take().context("lbd does not run")?;

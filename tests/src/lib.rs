@@ -10,15 +10,14 @@ pub mod authority;
 pub mod bench;
 pub mod capture;
 pub mod client;
+#[expect(clippy::indexing_slicing, reason = "an index of JSON gives null")]
+pub mod conformance;
 pub mod curl;
 pub mod demo;
 pub mod desync;
 pub mod http;
 pub mod http2;
-#[expect(
-    clippy::indexing_slicing,
-    reason = "JSON is looked into by name: what is absent is null, and objects are made before"
-)]
+#[expect(clippy::indexing_slicing, reason = "an index of JSON gives null, or makes it an object")]
 pub mod kube;
 pub mod lab;
 pub mod lbd;
@@ -33,6 +32,7 @@ pub mod ours;
 )]
 pub mod packet;
 pub mod rivals;
+pub mod scale;
 pub mod server;
 pub mod services;
 pub mod site;

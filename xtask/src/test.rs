@@ -16,6 +16,9 @@ pub(crate) struct Options {
     /// Only the crates' own tests, none of the cases that need root and a kernel
     #[arg(long)]
     unit: bool,
+    /// Run the tests that repeat something at their full length
+    #[arg(long)]
+    full: bool,
     /// Run the tests whose name contains one of these
     filters: Vec<OsString>,
 }
@@ -31,6 +34,9 @@ pub(crate) fn run(options: &Options, root: &Path) -> Result<()> {
             "test: not root: the cases that load programs and make namespaces will fail; \
              `cargo xtask test --unit` leaves them out"
         );
+    }
+    if options.full {
+        cargo.env("LB_TEST_FULL", "1");
     }
     if !options.unit && kube_server::find().is_none() {
         eprintln!(

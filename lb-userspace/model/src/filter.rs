@@ -135,13 +135,16 @@ pub struct ExternalAuth {
     pub upstream: String,
     /// `Host` of the subrequest; `None` = the request's.
     pub host: Option<String>,
-    /// Put before the request's path and query, as it is.
+    /// Path (and query) of the subrequest, as it is.
     pub path_prefix: String,
+    /// The request's path and query follow [`Self::path_prefix`].
+    pub appends_path: bool,
     /// Method of the subrequest; `None` = the request's.
     pub method: Option<String>,
     /// Request fields sent along, beside `Host`, `X-Forwarded-*` and `X-Original-*`: lower case.
     pub request_headers: BTreeSet<String>,
-    /// Fields of the answer that are set on the request to the backend: lower case.
+    /// Fields of the answer that are set on the request to the backend: lower case. `*` = all of
+    /// them but those about the connection and about the answer's body.
     pub upstream_headers: BTreeSet<String>,
     /// Fields of a refusing answer that are given to the client: lower case. `www-authenticate`,
     /// `location` and `set-cookie` always are.

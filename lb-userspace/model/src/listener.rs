@@ -23,6 +23,10 @@ pub struct Listener {
     /// Connections begin with a PROXY protocol header (v1 or v2), which tells the client; one
     /// without it is closed.
     pub takes_proxy_protocol: bool,
+    /// Clients that may connect; empty = all. Connections of others are closed, once the PROXY
+    /// protocol has told the client; their datagrams are dropped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<IpNet>,
     /// Connections at once over all workers; more are closed at once.
     pub connections_max: u32,
     /// How HTTP is spoken.

@@ -68,6 +68,9 @@ pub enum PathMatch {
     PrefixIgnoreCase(String),
     /// A regular expression that the whole path must match (RE2 syntax, linear time).
     Regex(String),
+    /// This as the second of two segments: a gRPC method of any service. Comes after all prefixes
+    /// but `/` (Gateway API, `GRPCRouteRule.matches`: characters of the service count first).
+    Method(String),
 }
 
 impl Default for PathMatch {

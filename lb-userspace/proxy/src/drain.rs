@@ -1,6 +1,11 @@
 //! The wish that connections end: what is under way is finished, nothing new is begun.
 
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// How long a connection without a request stays open when draining has begun: its next request
+/// may be on the way, and would be lost. It is answered, and told that it was the last.
+pub const IDLE_GRACE: Duration = Duration::from_secs(1);
 
 /// Sees whether draining has begun. Cheap to clone; one per connection.
 #[derive(Clone, Debug)]

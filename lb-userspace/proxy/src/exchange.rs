@@ -8,7 +8,7 @@ pub struct Exchange {
     /// The client's connection.
     pub connection: Rc<Connection>,
     /// What will be accounted for.
-    pub record: Record,
+    pub record: Box<Record>,
     /// Bytes of the path that the rule's prefix matched, for rewrites of the prefix.
     pub prefix_bytes: usize,
     /// Takes informational responses to the client.

@@ -1,7 +1,7 @@
 //! The running proxy, as the daemon holds it.
 
 use crate::{
-    accept::{Bound, SocketError, Transport, Workers},
+    accept::{Bound, Ending, SocketError, Transport, Workers},
     account::LogWriter,
     send::{Names, SystemResolver, Upstream},
     snapshot::{Context, Problem, Snapshot},
@@ -9,9 +9,9 @@ use crate::{
 };
 use lb_model::AccessLog;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     thread,
     time::Duration,
@@ -25,9 +25,43 @@ pub struct Proxy {
     seed: u64,
     log: Option<AccessLog>,
     steered: Option<Steered>,
+    inherited: Inherited,
     drain_timeout: Duration,
     /// Endpoints by upstream that are drained as soon as they are there.
     drained: BTreeSet<(String, String)>,
+}
+
+/// Listening sockets that go from one process to its successor.
+#[derive(Debug, Default)]
+pub struct Inherited(BTreeMap<(bool, SocketAddr, Transport), Arc<Bound>>);
+
+impl Inherited {
+    /// Adds sockets; more than one group of an address becomes one.
+    pub fn add(&mut self, mut bound: Bound, is_steered: bool) {
+        let key = (is_steered, bound.address, bound.transport);
+        if let Some(known) = self.0.remove(&key).and_then(Arc::into_inner) {
+            let Bound { sockets, .. } = known;
+            bound.sockets.splice(0..0, sockets);
+        }
+        self.0.insert(key, Arc::new(bound));
+    }
+
+    /// The groups of sockets, and whether steered connections come to them.
+    pub fn groups(&self) -> impl Iterator<Item = (&Bound, bool)> {
+        self.0.iter().map(|(&(is_steered, ..), bound)| (&**bound, is_steered))
+    }
+
+    fn take(&mut self, address: SocketAddr, transport: Transport) -> Option<Bound> {
+        self.0.remove(&(false, address, transport)).and_then(Arc::into_inner)
+    }
+
+    fn take_steered(&mut self, is_ipv4: bool, transport: Transport) -> Option<Bound> {
+        let mut keys = self.0.keys().copied();
+        let key = keys.find(|&(is_steered, address, of)| {
+            is_steered && of == transport && address.is_ipv4() == is_ipv4
+        })?;
+        self.0.remove(&key).and_then(Arc::into_inner)
+    }
 }
 
 /// Sockets that steered connections and datagrams are given to: any of each group will do.
@@ -43,10 +77,26 @@ pub struct Steered {
     pub udp6: Arc<Bound>,
 }
 
+impl Steered {
+    fn all(&self) -> [&Arc<Bound>; 4] {
+        [&self.tcp4, &self.tcp6, &self.udp4, &self.udp6]
+    }
+}
+
 impl Proxy {
     /// Starts the workers; they serve nothing yet. `seed` is the same on all routers. Must be
     /// called inside a tokio runtime, which follows the names of endpoints.
     pub fn start(settings: &lb_model::ProxySettings, seed: u64) -> io::Result<Self> {
+        Self::start_with(settings, seed, Inherited::default())
+    }
+
+    /// As [`Self::start`], with the sockets of a predecessor, which goes on accepting until it is
+    /// told. Those that the first configuration does not want are closed.
+    pub fn start_with(
+        settings: &lb_model::ProxySettings,
+        seed: u64,
+        inherited: Inherited,
+    ) -> io::Result<Self> {
         let available = || thread::available_parallelism().map_or(1, usize::from);
         let count = settings.workers.map_or_else(available, usize::from);
         let common = Arc::new(Common::default());
@@ -63,6 +113,7 @@ impl Proxy {
             seed,
             log: None,
             steered: None,
+            inherited,
             drain_timeout: settings.drain_timeout,
             drained: BTreeSet::new(),
         })
@@ -109,14 +160,11 @@ impl Proxy {
         if let Some(steered) = &self.steered {
             return Ok(steered.clone());
         }
-        // Nobody needs to reach them by their own address.
-        let ipv4 = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let ipv6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
         let steered = Steered {
-            tcp4: self.workers.listen(ipv4, Transport::Tcp)?,
-            tcp6: self.workers.listen(ipv6, Transport::Tcp)?,
-            udp4: self.workers.listen(ipv4, Transport::Udp)?,
-            udp6: self.workers.listen(ipv6, Transport::Udp)?,
+            tcp4: self.open_steered(true, Transport::Tcp)?,
+            tcp6: self.open_steered(false, Transport::Tcp)?,
+            udp4: self.open_steered(true, Transport::Udp)?,
+            udp6: self.open_steered(false, Transport::Udp)?,
         };
         self.steered = Some(steered.clone());
         Ok(steered)
@@ -143,6 +191,16 @@ impl Proxy {
         snapshot.upstreams.iter().flat_map(of).collect()
     }
 
+    /// All listening sockets, for a successor.
+    pub fn sockets(&self) -> Inherited {
+        let steered: Vec<_> = self.steered.iter().flat_map(Steered::all).collect();
+        let key = |it: &Arc<Bound>| {
+            let is_steered = steered.iter().any(|other| Arc::ptr_eq(other, it));
+            ((is_steered, it.address, it.transport), Arc::clone(it))
+        };
+        Inherited(self.workers.bound().map(key).collect())
+    }
+
     /// Takes the verdict of active checks about an endpoint.
     pub fn set_health(&self, upstream: &str, endpoint: &str, is_up: bool) {
         if let Some(upstream) = self.common.snapshot.load().upstreams.get(upstream) {
@@ -160,23 +218,72 @@ impl Proxy {
     /// Takes no connections any more, lets what is open finish for a while, and ends the workers.
     /// Blocks meanwhile.
     pub fn stop(self) {
-        self.workers.stop(self.drain_timeout);
+        self.end(Ending::Closed);
+    }
+
+    /// As [`Self::stop`], but what comes now is for a successor that has the same sockets.
+    pub fn leave(self) {
+        self.end(Ending::HandedOver);
+    }
+
+    fn end(self, ending: Ending) {
+        // Else connections would go on waiting there for somebody to accept them.
+        drop(self.steered);
+        self.workers.stop(self.drain_timeout, ending);
+    }
+
+    /// Sockets that nobody needs to reach by their own address. Nothing is accepted from them
+    /// before it is known what is served.
+    fn open_steered(
+        &mut self,
+        is_ipv4: bool,
+        transport: Transport,
+    ) -> Result<Arc<Bound>, SocketError> {
+        let count = self.workers.count();
+        if let Some(mut bound) = self.inherited.take_steered(is_ipv4, transport) {
+            bound.grow(count)?;
+            return Ok(Arc::new(bound));
+        }
+        let address: IpAddr =
+            if is_ipv4 { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        Bound::open((address, 0).into(), transport, count).map(Arc::new)
+    }
+
+    fn listen(
+        &mut self,
+        address: SocketAddr,
+        transport: Transport,
+    ) -> Result<Arc<Bound>, SocketError> {
+        let Some(mut bound) = self.inherited.take(address, transport) else {
+            return self.workers.listen(address, transport);
+        };
+        bound.grow(self.workers.count())?;
+        let bound = Arc::new(bound);
+        self.workers.adopt(Arc::clone(&bound))?;
+        Ok(bound)
     }
 
     fn bind(&mut self, binds: &BTreeSet<(SocketAddr, bool)>, problems: &mut Vec<Problem>) {
         let mut wanted: BTreeSet<(SocketAddr, Transport)> = BTreeSet::new();
         for &(address, is_udp) in binds {
             let transport = if is_udp { Transport::Udp } else { Transport::Tcp };
-            match self.workers.listen(address, transport) {
+            match self.listen(address, transport) {
                 Ok(bound) => drop(wanted.insert((bound.address, transport))),
                 Err(error) => problems
                     .push(Problem { object: format!("bind {address}"), why: error.to_string() }),
             }
         }
-        if let Some(Steered { tcp4, tcp6, udp4, udp6 }) = &self.steered {
-            wanted.extend([tcp4, tcp6, udp4, udp6].map(|it| (it.address, it.transport)));
+        for bound in self.steered.iter().flat_map(Steered::all) {
+            if wanted.insert((bound.address, bound.transport))
+                && !self.workers.bound().any(|it| Arc::ptr_eq(it, bound))
+                && let Err(error) = self.workers.adopt(Arc::clone(bound))
+            {
+                let object = "steered connections".to_owned();
+                problems.push(Problem { object, why: error.to_string() });
+            }
         }
         self.workers.retain(&wanted);
+        self.inherited = Inherited::default();
     }
 
     fn take_log(&mut self, wanted: Option<&AccessLog>, problems: &mut Vec<Problem>) {

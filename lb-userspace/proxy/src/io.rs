@@ -68,6 +68,14 @@ impl Io {
             Self::Memory(_) => None,
         }
     }
+
+    /// Pending if a read would be, where that is known without one.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) if stream.prefix.is_empty() => stream.stream.poll_read_ready(context),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {

@@ -1,13 +1,14 @@
 //! Everything that is counted, in Prometheus' text format. Labels have as many values as the
 //! configuration has objects: never a path, never a client.
 
+mod clusters;
 mod families;
 mod packets;
 mod proxy;
 mod text;
 
 use super::{View, resource::GenerationResource};
-use crate::proxy::snapshot::Snapshot;
+use crate::{kube::ClusterReport, proxy::snapshot::Snapshot};
 use text::Text;
 
 /// Media type of the text (Prometheus, "Exposition formats", text format 0.0.4).
@@ -21,6 +22,8 @@ pub(super) struct Counted<'a> {
     pub(super) snapshot: &'a Snapshot,
     /// Where the daemon stands.
     pub(super) generation: &'a GenerationResource,
+    /// How the clusters are.
+    pub(super) clusters: &'a [ClusterReport],
     /// Lines that the access log lost.
     pub(super) dropped_lines: u64,
 }
@@ -29,6 +32,7 @@ pub(super) struct Counted<'a> {
 pub(super) fn render(counted: &Counted<'_>) -> String {
     let mut text = Text::default();
     daemon(&mut text, counted);
+    clusters::write(&mut text, counted.clusters);
     packets::write(&mut text, counted.view);
     proxy::write(&mut text, counted.snapshot);
     text.finish()

@@ -5,12 +5,13 @@ use super::{
     resource::{
         API_VERSION, BackendResource, ChangeResource, FlowFilter, FlowResource, GenerationResource,
         List, ProgramResource, StatResource, TraceRequest, TraceResource, VipResource, backends,
-        changes, stats, vips,
+        changes, degraded, stats, vips,
     },
 };
 use crate::{
     dataplane::Neighbours,
     health::{HealthBoard, Key},
+    kube::ClusterReport,
     model::Desired,
     proxy::{snapshot::Problem, worker::Common},
     reconcile::{CompileError, Image, Observed, compile},
@@ -26,7 +27,7 @@ use axum::{
 };
 use serde_json::json;
 use std::{collections::BTreeSet, sync::Arc};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 mod proxy;
 
@@ -75,6 +76,8 @@ pub struct Api {
     pub board: HealthBoard,
     /// Way to the driver.
     pub commands: mpsc::Sender<Command>,
+    /// How the clusters are.
+    pub clusters: watch::Receiver<Vec<ClusterReport>>,
 }
 
 /// The API's routes.
@@ -86,6 +89,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/stats", get(get_stats))
         .route("/v1/programs", get(get_programs))
         .route("/v1/generation", get(get_generation))
+        .route("/v1/clusters", get(get_clusters))
         .route("/v1/trace", post(post_trace))
         .merge(proxy::router())
         .route("/v1/diff", post(post_diff))
@@ -137,7 +141,11 @@ async fn get_programs(State(api): State<Api>) -> Answer<List<ProgramResource>> {
 }
 
 async fn get_generation(State(api): State<Api>) -> Json<GenerationResource> {
-    Json(api.status.load().generation.clone())
+    Json(api.generation())
+}
+
+async fn get_clusters(State(api): State<Api>) -> Json<List<ClusterReport>> {
+    Json(List::new(api.clusters.borrow().clone()))
 }
 
 async fn post_trace(
@@ -209,6 +217,13 @@ async fn set_drain(
 }
 
 impl Api {
+    /// Where the daemon stands, clusters and all.
+    fn generation(&self) -> GenerationResource {
+        let mut generation = self.status.load().generation.clone();
+        generation.degraded.extend(degraded(&self.clusters.borrow()));
+        generation
+    }
+
     /// Everything as of now; counters are read from the maps.
     async fn view(&self) -> Result<View, Failure> {
         let stats = self.read(|inspect| inspect.stats()).await?;

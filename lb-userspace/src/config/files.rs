@@ -70,6 +70,11 @@ impl Files {
         Ok(contents)
     }
 
+    /// Where a file is, wherever the daemon goes.
+    pub(super) fn path(&self, path: &str) -> Option<PathBuf> {
+        std::path::absolute(self.folder.as_ref()?.join(path)).ok()
+    }
+
     /// What was looked for.
     pub(super) fn into_referred(self) -> Referred {
         self.referred

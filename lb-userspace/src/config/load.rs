@@ -6,7 +6,7 @@ use super::{
     located::Located,
     lower, schema, syntax,
 };
-use crate::model::Desired;
+use crate::{kube::Options, model::Desired};
 use std::{
     fs::File,
     io::{self, Read},
@@ -22,6 +22,8 @@ pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
 pub struct Checked {
     /// What the file asks for; `None` if it has errors.
     pub desired: Option<Desired>,
+    /// What it says about clusters; `None` if nothing, or if it has errors.
+    pub kubernetes: Option<Options>,
     /// Errors, and warnings even if the file is good.
     pub diagnostics: Diagnostics,
     /// Files that it refers to, whose change may change what it asks for.
@@ -72,18 +74,19 @@ fn checked(name: &str, text: &str, mut files: Files) -> Checked {
         return refused(name, too_large());
     }
     let mut report = Report::default();
-    let desired = syntax::parse::<Located<schema::File>>(text, &mut report)
+    let lowered = syntax::parse::<Located<schema::File>>(text, &mut report)
         .map(|file| lower::lower(&file, &mut files, &mut report));
     let diagnostics = report.finish(name, text);
-    let desired = desired.filter(|_| !diagnostics.has_errors());
-    Checked { desired, diagnostics, referred: files.into_referred() }
+    let lowered = lowered.filter(|_| !diagnostics.has_errors());
+    let (desired, kubernetes) = lowered.map_or((None, None), |(it, options)| (Some(it), options));
+    Checked { desired, kubernetes, diagnostics, referred: files.into_referred() }
 }
 
 fn refused(name: &str, (message, hint): Refusal) -> Checked {
     let mut report = Report::default();
     report.error(Position::default(), message, hint);
     let diagnostics = report.finish(name, "");
-    Checked { desired: None, diagnostics, referred: Referred::default() }
+    Checked { desired: None, kubernetes: None, diagnostics, referred: Referred::default() }
 }
 
 impl Checked {

@@ -40,6 +40,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit> {
         String::new()
     };
     let of_packets = format!("{services} services, {vips} VIPs, {backends} backends");
-    say("lbd", &format!("{name} is good: {of_packets}{of_proxy}"));
+    let of_clusters = checked.kubernetes.map_or_else(String::new, |it| {
+        let names: Vec<_> = it.clusters.iter().map(|it| it.name.as_str()).collect();
+        format!("; clusters {}", names.join(", "))
+    });
+    say("lbd", &format!("{name} is good: {of_packets}{of_proxy}{of_clusters}"));
     Ok(Exit::Done)
 }

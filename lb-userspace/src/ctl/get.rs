@@ -1,7 +1,7 @@
 //! `lbctl get`.
 
 use super::{
-    generation,
+    clusters, generation,
     output::{Exit, Output},
     proxy, source,
 };
@@ -37,6 +37,8 @@ Examples:
     Upstreams,
     /// Certificates of the proxy; exits 3 if one cannot be used.
     Certificates,
+    /// Clusters: whether they are watched, since when, what went wrong last; exits 3 if one is away.
+    Clusters,
     /// Counters: forwarded, answered, passed and dropped packets by reason, flow events.
     Stats,
     /// Loaded programs and the interfaces they run on.
@@ -90,6 +92,7 @@ pub(super) fn run(instance: &Instance, output: Output, what: &What) -> Result<Ex
         What::Routes => return proxy::routes(instance, output),
         What::Upstreams => return proxy::upstreams(instance, output),
         What::Certificates => return proxy::certificates(instance, output),
+        What::Clusters => return clusters::run(instance, output),
         What::Flows(arguments) => flows(instance, output, arguments)?,
         What::Generation => return generation::run(instance, output),
     }

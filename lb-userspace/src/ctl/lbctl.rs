@@ -3,7 +3,7 @@
 use super::{
     drain, generation, get,
     lbd::{InstanceArguments, exit},
-    metrics,
+    metrics, migrate,
     output::{Exit, Output},
     trace, why,
 };
@@ -54,6 +54,11 @@ enum Verb {
     Why(why::Arguments),
     /// Print every counter in Prometheus' text format.
     Metrics,
+    /// Say what is there in the words of the Gateway API.
+    Migrate {
+        #[command(subcommand)]
+        what: migrate::What,
+    },
     /// Give a backend no new flows; those it has stay until they end.
     Drain(drain::Arguments),
     /// Give a drained backend new flows again.
@@ -73,6 +78,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Trace(arguments) => trace::run(&instance, cli.output, arguments),
         Verb::Why(arguments) => why::run(&instance, cli.output, arguments),
         Verb::Metrics => metrics::run(&instance),
+        Verb::Migrate { what } => migrate::run(cli.output, what),
         Verb::Drain(arguments) => drain::run(&instance, cli.output, arguments, true),
         Verb::Undrain(arguments) => drain::run(&instance, cli.output, arguments, false),
     }

@@ -1,6 +1,7 @@
 //! The verbs of `lbd` and `lbctl`, one a file, and what they print with.
 
 mod check;
+mod clusters;
 mod decap;
 mod detach;
 mod diff;
@@ -10,6 +11,7 @@ mod get;
 mod lbctl;
 mod lbd;
 mod metrics;
+mod migrate;
 mod output;
 mod proxy;
 mod proxy_rows;

@@ -3,7 +3,7 @@
 use super::{lbd::InstanceArguments, output::Exit};
 use crate::{
     observe::{self, LogFormat, Verbosity},
-    runtime,
+    runtime::{self, Start},
 };
 use anyhow::Result;
 use std::path::PathBuf;
@@ -21,6 +21,10 @@ pub(super) struct Arguments {
     /// Configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Take the place of the lbd that runs the instance, if one does: its sockets, then its work.
+    /// It lets what is open finish, and exits.
+    #[arg(long)]
+    take_over: bool,
     #[command(flatten)]
     instance: InstanceArguments,
     /// Format of log lines.
@@ -33,6 +37,7 @@ pub(super) struct Arguments {
 /// Runs until stopped.
 pub(super) fn run(arguments: &Arguments) -> Result<Exit> {
     observe::start(arguments.log_format, arguments.verbosity);
-    runtime::run(&arguments.instance.resolve()?, &arguments.config)?;
+    let start = if arguments.take_over { Start::TakeOver } else { Start::Alone };
+    runtime::run(&arguments.instance.resolve()?, &arguments.config, start)?;
     Ok(Exit::Done)
 }

@@ -43,10 +43,14 @@ impl Verbosity {
         }
     }
 
-    /// The level for our own code; libraries tell of their troubles only.
-    fn directive(self) -> Directive {
+    /// The level for our own code; libraries tell of their troubles only. The client of
+    /// Kubernetes tells of every try, where the agent tells once.
+    fn directives(self) -> [Directive; 3] {
         let level = self.level();
-        format!("lb_userspace={level}").parse().unwrap_or_else(|_| level.into())
+        let client = if level >= LevelFilter::DEBUG { level } else { LevelFilter::OFF };
+        [("lb_userspace", level), ("lb_kube", level), ("kube_client", client)].map(
+            |(target, level)| format!("{target}={level}").parse().unwrap_or_else(|_| level.into()),
+        )
     }
 }
 
@@ -55,8 +59,8 @@ pub fn start(format: LogFormat, verbosity: Verbosity) {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::WARN.into())
         .with_env_var(FILTER_VARIABLE)
-        .from_env_lossy()
-        .add_directive(verbosity.directive());
+        .from_env_lossy();
+    let filter = verbosity.directives().into_iter().fold(filter, EnvFilter::add_directive);
     let is_colourful =
         io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_colourful);

@@ -45,13 +45,18 @@ pub(super) const fn features(vip: Vip) -> u32 {
     family | Features::PROXY
 }
 
-/// Names in the place of one: as many as fit, and how many more there are.
+/// Names in the place of one: as many as fit, and how many more there are. A first name that does
+/// not fit is cut.
 fn label(names: &[&str]) -> String {
     let mut label = String::new();
     for (position, name) in names.iter().enumerate() {
         let comma = if position == 0 { "" } else { "," };
         let left = names.len() - position - 1;
         let more = if left == 0 { String::new() } else { format!(",+{left}") };
+        let room = NAME_BYTES_MAX.saturating_sub(more.len());
+        if position == 0 && name.len() > room {
+            return format!("{}{more}", name.get(..name.floor_char_boundary(room)).unwrap_or(name));
+        }
         if label.len() + comma.len() + name.len() + more.len() > NAME_BYTES_MAX && position > 0 {
             return format!("{label},+{}", left + 1);
         }
@@ -80,5 +85,8 @@ mod tests {
         }
         let widest = "n".repeat(NAME_BYTES_MAX);
         assert_eq!(label(&[&widest]), widest);
+        let wider = format!("{widest}n");
+        assert_eq!(label(&[&wider]), widest);
+        assert_eq!(label(&[&wider, "b"]), format!("{},+1", &widest[..NAME_BYTES_MAX - 3]));
     }
 }

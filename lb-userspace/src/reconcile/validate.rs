@@ -61,7 +61,8 @@ fn check_listener(
     services: &BTreeMap<Vip, &str>,
     errors: &mut Vec<CompileError>,
 ) {
-    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+    // However long it is: maps hold labels of listeners, which are cut.
+    if name.is_empty() {
         errors.push(CompileError::BadName { name: name.to_owned() });
     }
     let needed = steer::transport(listener.protocol);

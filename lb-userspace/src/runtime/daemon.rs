@@ -1,17 +1,19 @@
 //! The daemon: collects events into bursts, runs a cycle for each, and publishes what came of it.
 
-use super::{Drained, Drains, ServiceManager, wall_ms};
+mod report;
+
+pub use report::interface;
+
+use super::{Configuration, Drained, Drains, Event, Offer, ServiceManager, wall_ms};
 use crate::{
-    admin::{
-        Command, Status,
-        resource::{ConfigurationStatus, GenerationResource, InterfaceResource},
-    },
+    admin::{Command, Status, resource::GenerationResource},
     health::{Checkers, Transition, endpoint_targets, targets},
-    model::Desired,
+    kube::Outcome,
     proxy::{handle::Proxy, snapshot::Problem},
-    reconcile::{AttachState, Attached, Cycle, CycleError, Driver, Engine, Fact, Reach},
+    reconcile::{Cycle, CycleError, Driver, Engine, Fact, Reach},
 };
 use arc_swap::ArcSwap;
+use report::log_attached;
 use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error,
@@ -20,7 +22,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::{self, Instant},
 };
 
@@ -31,39 +33,13 @@ const BURST: Duration = Duration::from_millis(15);
 /// When a failed cycle, or an interface that could not be attached, is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Something that happened.
-#[derive(Debug)]
-pub enum Event {
-    /// The source was read: a configuration with the way to its backends, or why it is none.
-    Configuration {
-        /// What asked for it, for the log.
-        cause: &'static str,
-        /// What was read.
-        result: Result<Desired, String>,
-    },
-    /// How backend addresses are reached now.
-    Reach(BTreeMap<IpAddr, Reach>),
-    /// An interface came, went or changed.
-    Links,
-    /// A health verdict about a backend changed.
-    Health(Transition),
-    /// A health verdict about an endpoint of an upstream changed.
-    EndpointHealth(Transition),
-    /// An operator asks.
-    Command(Command),
-    /// A sweep ended; see [`Fact::Swept`].
-    Swept {
-        /// Generation in force when it began.
-        generation: u64,
-        /// Slots that tracked flows still hold, by VIP index.
-        held_slots: BTreeMap<u32, BTreeSet<u32>>,
-    },
-    /// A transition window is over, or something failed before is due again.
-    Due,
-    /// A reload began.
-    Reloading,
-    /// Exit, leaving the data plane as it is.
-    Stop,
+/// How a daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nobody runs the instance any more.
+    Stopped,
+    /// A successor runs it.
+    HandedOver,
 }
 
 /// What a [`Daemon`] is made of.
@@ -82,6 +58,8 @@ pub struct Parts<E> {
     pub instance: String,
     /// Configuration file as given.
     pub file: String,
+    /// Told what became of what clusters ask for.
+    pub outcomes: watch::Sender<Outcome>,
 }
 
 /// The daemon's state beside the driver's.
@@ -92,9 +70,12 @@ pub struct Daemon<E> {
     loaded_ms: u64,
     last_error: Option<String>,
     problems: Vec<Problem>,
+    /// Number of the newest configuration, and what it leaves out.
+    newest: (u64, Vec<Problem>),
     retry_at: Option<Instant>,
     causes: BTreeSet<&'static str>,
     replies: Vec<oneshot::Sender<Result<u64, String>>>,
+    successor: Option<Offer>,
 }
 
 impl<E: Engine<Error: Error + 'static>> Daemon<E> {
@@ -114,9 +95,11 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
             loaded_ms: 0,
             last_error: None,
             problems: Vec::new(),
+            newest: (0, Vec::new()),
             retry_at: None,
             causes: BTreeSet::new(),
             replies: Vec::new(),
+            successor: None,
         };
         daemon.publish();
         daemon
@@ -131,49 +114,83 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
     /// that the data plane does not work.
     pub fn start(
         &mut self,
-        desired: Desired,
+        configuration: Configuration,
         reach: BTreeMap<IpAddr, Reach>,
     ) -> Result<(), CycleError> {
-        self.causes.insert("start");
         self.parts.driver.note(Fact::Reach(reach));
-        self.parts.driver.note(Fact::Desired(desired));
+        self.take_configuration("start", configuration);
         self.cycle().unwrap_or(Ok(()))?;
         self.manager.ready();
         Ok(())
     }
 
-    /// Handles events until [`Event::Stop`], or until nobody can send any more.
-    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+    /// Handles events until [`Event::Stop`], until a successor serves, or until nobody can send
+    /// any more; then lets what is open finish.
+    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) -> Ended {
+        let ended = self.handle(&mut events).await;
+        // What waits for a place in the queue must not keep anybody from ending.
+        drop(events);
+        if ended == Ended::Stopped {
+            self.manager.stopping();
+        }
+        let proxy = self.parts.proxy;
+        let end = move || match ended {
+            Ended::Stopped => proxy.stop(),
+            Ended::HandedOver => proxy.leave(),
+        };
+        if tokio::task::spawn_blocking(end).await.is_err() {
+            tracing::error!("the proxy did not stop as it should");
+        }
+        ended
+    }
+
+    async fn handle(&mut self, events: &mut mpsc::Receiver<Event>) -> Ended {
         loop {
             let first = tokio::select! {
                 event = events.recv() => event,
                 () = sleep_until(self.due()) => Some(Event::Due),
             };
-            let Some(first) = first else { break };
+            let Some(first) = first else { return Ended::Stopped };
+            let burst = |event: &Event| if event.is_whole() { Duration::ZERO } else { BURST };
+            let mut end = Instant::now() + burst(&first);
             let mut stops = self.take(first);
-            let end = Instant::now() + BURST;
             while let Ok(Some(event)) = time::timeout_at(end, events.recv()).await {
+                end = end.min(Instant::now() + burst(&event));
                 stops |= self.take(event);
             }
             if stops {
-                break;
+                return Ended::Stopped;
             }
             // Errors are logged and published; the loop goes on.
             drop(self.cycle());
+            if let Some(successor) = self.successor.take()
+                && self.hand_over(successor).await
+            {
+                return Ended::HandedOver;
+            }
         }
-        self.manager.stopping();
-        let proxy = self.parts.proxy;
-        if tokio::task::spawn_blocking(|| proxy.stop()).await.is_err() {
-            tracing::error!("the proxy did not stop as it should");
+    }
+
+    /// Gives a successor the sockets and changes nothing until it serves, or does not.
+    async fn hand_over(&self, successor: Offer) -> bool {
+        let sockets = self.parts.proxy.sockets();
+        let given = tokio::task::spawn_blocking(move || successor.hand_over(&sockets)).await;
+        match given {
+            Ok(Ok(())) => {
+                tracing::info!("a successor serves; what is open here finishes");
+                return true;
+            }
+            Ok(Err(error)) => tracing::error!("not handed over, going on: {error:#}"),
+            Err(error) => tracing::error!(%error, "not handed over, going on"),
         }
+        false
     }
 
     /// Notes an event; true if it ends the loop.
     fn take(&mut self, event: Event) -> bool {
         match event {
-            Event::Configuration { cause, result: Ok(desired) } => {
-                self.causes.insert(cause);
-                self.parts.driver.note(Fact::Desired(desired));
+            Event::Configuration { cause, result: Ok(configuration) } => {
+                self.take_configuration(cause, configuration);
             }
             Event::Configuration { cause, result: Err(error) } => {
                 tracing::error!("the new configuration is not used ({cause}):\n{error}");
@@ -203,9 +220,18 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
                 self.parts.driver.note(Fact::Time);
             }
             Event::Reloading => self.manager.reloading(),
+            // Only the first that asks gets it; another one is told nothing, and gives up.
+            Event::HandOver(offer) => self.successor = self.successor.take().or(Some(offer)),
             Event::Stop => return true,
         }
         false
+    }
+
+    fn take_configuration(&mut self, cause: &'static str, configuration: Configuration) {
+        let Configuration { desired, number, left_out } = configuration;
+        self.causes.insert(cause);
+        self.newest = (number, left_out);
+        self.parts.driver.note(Fact::Desired(desired));
     }
 
     fn take_health(&mut self, transition: Transition) {
@@ -328,13 +354,19 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
 
     /// Has the proxy serve, and the checkers check, what is desired now.
     fn serve(&mut self, generation: u64) {
-        let Parts { driver, checkers, endpoint_checkers, proxy, .. } = &mut self.parts;
+        let Parts { driver, checkers, endpoint_checkers, proxy, outcomes, .. } = &mut self.parts;
         let Some(desired) = driver.desired() else { return };
         checkers.reconcile(&targets(desired), &driver.observed().down);
-        self.problems = proxy.apply(&desired.proxy, generation);
-        for Problem { object, why } in &self.problems {
+        let (number, left_out) = self.newest.clone();
+        let known = std::mem::replace(&mut self.problems, left_out);
+        self.problems.extend(proxy.apply(&desired.proxy, generation));
+        for problem in self.problems.iter().filter(|it| !known.contains(it)) {
+            let Problem { object, why } = problem;
             tracing::warn!(object, why, "does not work");
         }
+        let told = self.problems.iter().map(|it| (it.object.clone(), it.why.clone()));
+        let problems = told.collect();
+        outcomes.send_replace(Outcome { number, refused: None, problems });
         // Endpoints that were down stay so: the snapshot took their state over.
         endpoint_checkers.reconcile(&endpoint_targets(&desired.proxy), &BTreeSet::new());
     }
@@ -342,7 +374,11 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
     fn failed(&mut self, error: &CycleError, causes: &BTreeSet<&'static str>) {
         tracing::error!(?causes, %error, "not applied");
         self.last_error = Some(error.to_string());
-        if matches!(error, CycleError::Engine(_)) {
+        if let CycleError::Refused(why) = error {
+            let refused = Some(why.clone());
+            let outcome = Outcome { number: self.newest.0, refused, problems: Vec::new() };
+            self.parts.outcomes.send_replace(outcome);
+        } else {
             self.retry_at = Some(Instant::now() + RETRY);
         }
         self.manager.ready();
@@ -355,62 +391,12 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
         });
         self.retry_at.into_iter().chain(window).min()
     }
-
-    fn publish(&mut self) {
-        let driver = &self.parts.driver;
-        let image = Arc::new(driver.running().clone());
-        let mut generation = GenerationResource::new(&self.parts.instance, image.generation);
-        generation.daemon_version = Some(env!("CARGO_PKG_VERSION").to_owned());
-        generation.desired = Some(driver.wanted_generation());
-        generation.configuration = Some(ConfigurationStatus {
-            file: self.parts.file.clone(),
-            loaded_ms: self.loaded_ms,
-            last_error: self.last_error.clone(),
-        });
-        generation.interfaces = driver.attachments().iter().map(interface).collect();
-        generation.judge(&image);
-        let told = |Problem { object, why }: &Problem| format!("{object}: {why}");
-        generation.degraded.extend(self.problems.iter().map(told));
-        let observed = Arc::new(driver.observed().clone());
-        self.status.store(Arc::new(Status {
-            image,
-            observed,
-            generation,
-            problems: self.problems.clone(),
-            drained_endpoints: self.parts.proxy.drained(),
-        }));
-    }
 }
 
 async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => time::sleep_until(due).await,
         None => std::future::pending().await,
-    }
-}
-
-fn log_attached(attached: &Attached) {
-    let interface = &attached.interface;
-    match &attached.state {
-        AttachState::Native => tracing::info!(interface, "forwards in native XDP"),
-        AttachState::Generic(reason) => {
-            tracing::warn!(interface, reason, "forwards in generic XDP, which is slower");
-        }
-        AttachState::Failed(reason) => tracing::error!(interface, reason, "does not forward"),
-    }
-}
-
-/// An attachment as the API tells it.
-pub fn interface(attached: &Attached) -> InterfaceResource {
-    let (attach_mode, reason) = match &attached.state {
-        AttachState::Native => (Some("native"), None),
-        AttachState::Generic(reason) => (Some("generic"), Some(reason.clone())),
-        AttachState::Failed(reason) => (None, Some(reason.clone())),
-    };
-    InterfaceResource {
-        name: attached.interface.clone(),
-        attach_mode: attach_mode.map(ToOwned::to_owned),
-        reason,
     }
 }
 

@@ -64,6 +64,11 @@ impl Instance {
         self.directory.join("lbd.lock")
     }
 
+    /// Where a successor asks for the daemon's sockets.
+    pub fn handoff(&self) -> PathBuf {
+        self.directory.join("handoff.sock")
+    }
+
     /// What operators drained.
     pub fn drains(&self) -> PathBuf {
         self.directory.join("drains.json")

@@ -5,13 +5,14 @@ use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, Write},
+    os::fd::OwnedFd,
     path::PathBuf,
 };
 
 /// Held while the daemon lives; the kernel lets go of it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// The lock was not taken.
@@ -61,10 +62,25 @@ impl Lock {
             }
             Err(errno) => return Err(io(errno.into())),
         }
-        file.set_len(0).map_err(io)?;
-        file.rewind().map_err(io)?;
-        writeln!(file, "{}", std::process::id()).map_err(io)?;
-        Ok(Self { _file: file })
+        Self::sign(file).map_err(io)
+    }
+
+    /// Goes on with a lock that a predecessor holds: it lasts until both have let go of it.
+    pub fn inherit(instance: &Instance, lock: OwnedFd) -> Result<Self, LockError> {
+        Self::sign(lock.into()).map_err(|source| LockError::Io { path: instance.lock(), source })
+    }
+
+    /// For a successor.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        self.file.try_clone().map(Into::into)
+    }
+
+    /// Writes who has it.
+    fn sign(mut file: File) -> io::Result<Self> {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())?;
+        Ok(Self { file })
     }
 }
 

@@ -2,9 +2,12 @@
 //! feeds the driver.
 
 mod clock;
+mod clusters;
 pub(crate) mod daemon;
 mod drains;
 mod engine;
+mod event;
+mod handoff;
 mod instance;
 mod lock;
 mod notify;
@@ -15,11 +18,13 @@ mod source;
 mod sweep;
 
 pub use clock::wall_ms;
-pub use daemon::{Daemon, Event, Parts, interface};
+pub use daemon::{Daemon, Ended, Parts, interface};
 pub use drains::{Drained, Drains};
 pub use engine::attached;
+pub use event::{Configuration, Event};
+pub use handoff::Offer;
 pub use instance::{Instance, InvalidName, RUN_DIRECTORY};
 pub use lock::{Lock, LockError};
 pub use notify::ServiceManager;
 pub use routes::{Routes, backend_addresses};
-pub use serve::run;
+pub use serve::{Start, run};

@@ -1,8 +1,11 @@
 //! `lbd run`: everything that a running daemon consists of.
 
 use super::{
-    Daemon, Drains, Event, Instance, Lock, Parts, Routes, packet_log,
-    source::{Signals, Source, needs_kernel, read},
+    Daemon, Drains, Ended, Event, Instance, Lock, Parts, Routes,
+    clusters::{Ends, Sources, ways},
+    handoff::{self, Predecessor},
+    packet_log,
+    source::{Said, Signals, Source, needs_kernel, read},
     sweep,
 };
 use crate::{
@@ -11,8 +14,11 @@ use crate::{
     config::{self, Referred},
     dataplane::{Dataplane, OpenOptions, Sockets},
     health::{Checkers, Transition},
-    model::{Desired, Settings},
-    proxy::{accept::Bound, handle::Proxy},
+    model::Settings,
+    proxy::{
+        accept::Bound,
+        handle::{Inherited, Proxy},
+    },
     reconcile::{Driver, Engine, Tables},
 };
 use anyhow::{Context, Result, bail};
@@ -23,6 +29,8 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
     path::Path,
     sync::Arc,
+    thread,
+    time::Duration,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -32,11 +40,35 @@ const EVENTS_MAX: usize = 1_024;
 /// Threads beside the driver's: health probes, the API, netlink.
 const WORKERS: usize = 2;
 
-/// Runs the daemon in the foreground until SIGTERM or SIGINT. Forwarding goes on after it.
-pub fn run(instance: &Instance, file: &Path) -> Result<()> {
-    let _lock = Lock::take(instance)?;
-    let (desired, referred) = read(file);
-    let desired = desired.map_err(|error| anyhow::anyhow!("{error}"))?;
+/// How often a successor asks.
+const TRIES_MAX: u32 = 10;
+
+/// Between two times.
+const TRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// How a daemon comes into its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Nobody else runs the instance.
+    Alone,
+    /// From the daemon that runs the instance, if one does.
+    TakeOver,
+}
+
+/// What a daemon begins with.
+struct Heritage {
+    lock: Lock,
+    sockets: Inherited,
+    predecessor: Option<Predecessor>,
+}
+
+/// Runs the daemon in the foreground until SIGTERM or SIGINT, or until a successor takes over.
+/// Forwarding goes on after it.
+pub fn run(instance: &Instance, file: &Path, start: Start) -> Result<()> {
+    // First, so that a predecessor is not asked for nothing.
+    let (said, referred) = read(file);
+    let said = said.map_err(|error| anyhow::anyhow!("{error}"))?;
+    let heritage = inherit(instance, start)?;
     // The driver's thread is not one of the workers: while it compiles and writes maps, probes
     // and the API go on.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -44,23 +76,72 @@ pub fn run(instance: &Instance, file: &Path) -> Result<()> {
         .thread_name("lbd")
         .enable_all()
         .build()?;
-    let served = runtime.block_on(serve(instance, file, desired, referred));
+    let served = runtime.block_on(serve(instance, file, said, referred, heritage));
     runtime.shutdown_background();
     served
+}
+
+fn inherit(instance: &Instance, start: Start) -> Result<Heritage> {
+    if start == Start::Alone {
+        return alone(instance);
+    }
+    let mut tries = 1;
+    loop {
+        match take_over(instance) {
+            // Another one may just have got everything, or not be ready to hand over.
+            Err(_) if tries < TRIES_MAX => {}
+            inherited => return inherited.context("taking over"),
+        }
+        tries += 1;
+        thread::sleep(TRY_PAUSE);
+    }
+}
+
+fn alone(instance: &Instance) -> Result<Heritage> {
+    let lock = Lock::take(instance)?;
+    Ok(Heritage { lock, sockets: Inherited::default(), predecessor: None })
+}
+
+fn take_over(instance: &Instance) -> Result<Heritage> {
+    let Some((predecessor, estate)) = handoff::take_over(instance)? else {
+        return alone(instance);
+    };
+    let lock = Lock::inherit(instance, estate.lock)?;
+    Ok(Heritage { lock, sockets: estate.sockets, predecessor: Some(predecessor) })
 }
 
 async fn serve(
     instance: &Instance,
     file: &Path,
-    desired: Desired,
+    said: Said,
     referred: Referred,
+    heritage: Heritage,
 ) -> Result<()> {
+    let Heritage { lock, sockets, predecessor } = heritage;
     let signals = Signals::new()?;
     let (events, received) = mpsc::channel(EVENTS_MAX);
-    let proxy = Proxy::start(&desired.proxy.settings, desired.settings.seed)
+    let (desired, options) = said;
+    let proxy = Proxy::start_with(&desired.proxy.settings, desired.settings.seed, sockets)
         .context("the proxy cannot be started")?;
-    let begun = Begun { instance, file, desired, referred, signals, events, received, proxy };
-    if needs_kernel(&begun.desired) {
+    let (ways, ends) = ways();
+    let needs_kernel = needs_kernel(&desired);
+    let settings = desired.settings.clone();
+    let sources = Sources::new(ways, desired, options);
+    let begun = Begun {
+        instance,
+        file,
+        settings,
+        sources,
+        ends,
+        referred,
+        signals,
+        events,
+        received,
+        proxy,
+        lock,
+        predecessor,
+    };
+    if needs_kernel {
         Box::pin(begun.in_kernel()).await
     } else {
         tracing::info!("no interfaces: nothing is loaded into the kernel");
@@ -72,19 +153,23 @@ async fn serve(
 struct Begun<'a> {
     instance: &'a Instance,
     file: &'a Path,
-    desired: Desired,
+    settings: Settings,
+    sources: Sources,
+    ends: Ends,
     referred: Referred,
     signals: Signals,
     events: mpsc::Sender<Event>,
     received: mpsc::Receiver<Event>,
     proxy: Proxy,
+    lock: Lock,
+    predecessor: Option<Predecessor>,
 }
 
 impl Begun<'_> {
     /// Forwards and steers packets beside proxying.
     async fn in_kernel(mut self) -> Result<()> {
         let name = self.instance.name();
-        let mut dataplane = open(self.instance, &self.desired.settings)?;
+        let mut dataplane = open(self.instance, &self.settings)?;
         let steered = self.proxy.steered().context("sockets for steered connections")?;
         dataplane.steer(&Sockets {
             tcp4: first(&steered.tcp4),
@@ -92,7 +177,7 @@ impl Begun<'_> {
             udp4: first(&steered.udp4),
             udp6: first(&steered.udp6),
         })?;
-        let logs_packets = self.desired.settings.packet_log;
+        let logs_packets = self.settings.packet_log;
         let events = self.events.clone();
         let begin = || {
             sweep::start(Dataplane::open_pinned(name)?, events)?;
@@ -123,13 +208,15 @@ impl Begun<'_> {
         routes: Option<Routes>,
         begin: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        let Self { instance, file, desired, referred, mut signals, events, received, mut proxy } =
-            self;
+        let Self { instance, file, settings, mut sources, ends, .. } = self;
+        let Self { referred, mut signals, events, received, .. } = self;
+        let Self { mut proxy, lock, predecessor, .. } = self;
+        let Ends { mut outputs, outcomes, reports } = ends;
         let drains = Drains::new(instance.drains());
         let drained = drains.load()?;
         let driver = Driver::adopt(engine, drained.backends)?;
         proxy.drain_first(drained.endpoints);
-        let seed = desired.settings.seed;
+        let seed = settings.seed;
         let checkers = Checkers::new(seed, forward_health(events.clone(), Event::Health));
         let endpoints = forward_health(events.clone(), Event::EndpointHealth);
         let board = checkers.board();
@@ -143,13 +230,19 @@ impl Begun<'_> {
             drains,
             instance: name,
             file: path,
+            outcomes,
         });
         let status = daemon.status();
+        tokio::select! {
+            () = sources.first(&mut outputs) => {}
+            () = signals.stop() => return Ok(()),
+        }
+        let first = sources.configuration();
         let reach = match &routes {
-            Some(routes) => routes.reach(&desired, &status).await?,
+            Some(routes) => routes.reach(&first.desired, &status).await?,
             None => BTreeMap::new(),
         };
-        daemon.start(desired, reach)?;
+        daemon.start(first, reach)?;
         let commands = forward_commands(events.clone());
         let api = Api {
             status: Arc::clone(&status),
@@ -157,6 +250,7 @@ impl Begun<'_> {
             proxy: common,
             board,
             commands,
+            clusters: reports,
         };
         // Only now: who finds the socket gets answers.
         let listener = bind(&instance.socket())?;
@@ -165,13 +259,22 @@ impl Begun<'_> {
         if let Some(routes) = &routes {
             tokio::spawn(routes.clone().watch(Arc::clone(&status), events.clone()));
         }
+        let sender = events.clone();
         let (referred, watched) = watch::channel(referred);
         let file = file.to_owned();
         let changes = config::watch(&file, watched).context("watching the configuration file")?;
-        let source = Source { file, referred, routes, status, events: events.clone() };
-        tokio::spawn(async move { signals.handle(source, changes, events).await });
+        let source = Source { file, referred, sources, routes, status, events };
+        tokio::spawn(async move { signals.handle(source, changes, outputs).await });
 
-        daemon.run(received).await;
+        handoff::offer(instance, lock.share()?, sender)?;
+        if let Some(predecessor) = predecessor {
+            predecessor.relieve()?;
+        }
+        if daemon.run(received).await == Ended::HandedOver {
+            // The sockets' names are the successor's.
+            return Ok(());
+        }
+        fs::remove_file(instance.handoff()).context("removing the socket of successors")?;
         fs::remove_file(instance.socket()).context("removing the socket")
     }
 }

@@ -1,9 +1,10 @@
 //! The configuration file as the daemon's source, and the signals that ask for it.
 
-use super::{Event, Routes};
+use super::{Event, Routes, clusters::Sources};
 use crate::{
     admin::Status,
     config::{self, FileEvent, Referred},
+    kube::{Options, Output},
     model::Desired,
 };
 use anyhow::Result;
@@ -17,16 +18,19 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
+/// What the file says itself, and what it says about clusters.
+pub(super) type Said = (Desired, Option<Options>);
+
 /// Reads the configuration, and tells what it refers to; what is wrong with it in the operator's
 /// words.
-pub(super) fn read(file: &Path) -> (Result<Desired, String>, Referred) {
+pub(super) fn read(file: &Path) -> (Result<Said, String>, Referred) {
     let checked = config::check_file(file);
     let diagnostics = checked.diagnostics.to_string();
     let desired = checked.desired.ok_or_else(|| diagnostics.clone());
     if desired.is_ok() && !diagnostics.is_empty() {
         tracing::warn!("{diagnostics}");
     }
-    (desired, checked.referred)
+    (desired.map(|desired| (desired, checked.kubernetes)), checked.referred)
 }
 
 /// Whether packets have to be forwarded or steered.
@@ -34,12 +38,14 @@ pub(super) fn needs_kernel(desired: &Desired) -> bool {
     !desired.interfaces.is_empty()
 }
 
-/// The configuration file, and what must be known before a new version of it can be used.
+/// The configuration's sources, and what must be known before what they say can be used.
 pub(super) struct Source {
-    /// Where it is.
+    /// Where the file is.
     pub(super) file: PathBuf,
     /// What the file refers to, for who watches it.
     pub(super) referred: watch::Sender<Referred>,
+    /// The file and the clusters.
+    pub(super) sources: Sources,
     /// The way to backends; `None` = nothing is forwarded.
     pub(super) routes: Option<Routes>,
     /// What runs.
@@ -48,30 +54,52 @@ pub(super) struct Source {
     pub(super) events: mpsc::Sender<Event>,
 }
 
+/// Nobody listens any more.
+type Sent = Result<(), mpsc::error::SendError<Event>>;
+
 impl Source {
-    /// Reads the file and sends it on, after the way to its backends. An error means that nobody
-    /// listens any more.
-    async fn reload(&self, cause: &'static str) -> Result<(), mpsc::error::SendError<Event>> {
+    /// Reads the file and sends what it says on.
+    async fn reload(&mut self, cause: &'static str) -> Sent {
         self.events.send(Event::Reloading).await?;
         let file = self.file.clone();
         let read = tokio::task::spawn_blocking(move || read(&file)).await;
-        let mut result = match read {
+        let result = match read {
             Ok((result, referred)) => {
                 self.referred.send_replace(referred);
                 result
             }
             Err(error) => Err(error.to_string()),
         };
-        match (&result, &self.routes) {
-            (Ok(desired), Some(routes)) => match routes.reach(desired, &self.status).await {
+        match result {
+            Ok((desired, _)) if self.routes.is_none() && needs_kernel(&desired) => {
+                let why = "lbd was started without interfaces: restart it to serve VIPs".to_owned();
+                self.events.send(Event::Configuration { cause, result: Err(why) }).await
+            }
+            Ok((desired, options)) => {
+                self.sources.take_file(desired, options);
+                self.send(cause).await
+            }
+            Err(why) => self.events.send(Event::Configuration { cause, result: Err(why) }).await,
+        }
+    }
+
+    /// Has the daemon stop.
+    async fn stop(&mut self) -> Sent {
+        self.sources.stop().await;
+        self.events.send(Event::Stop).await
+    }
+
+    /// Sends all sources together on, after the way to their backends.
+    async fn send(&self, cause: &'static str) -> Sent {
+        let configuration = self.sources.configuration();
+        let mut result = Ok(());
+        if let Some(routes) = &self.routes {
+            match routes.reach(&configuration.desired, &self.status).await {
                 Ok(reach) => self.events.send(Event::Reach(reach)).await?,
                 Err(error) => result = Err(format!("routes cannot be read: {error:#}")),
-            },
-            (Ok(desired), None) if needs_kernel(desired) => {
-                result = Err("lbd was started without interfaces: restart it to serve VIPs".into());
             }
-            _ => {}
         }
+        let result = result.map(|()| configuration);
         self.events.send(Event::Configuration { cause, result }).await
     }
 }
@@ -91,18 +119,30 @@ impl Signals {
         })
     }
 
-    /// Turns signals and changes of the file into events until the daemon stops.
+    /// Waits until the daemon is told to stop.
+    pub(super) async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Turns signals and changes of the sources into events until the daemon stops.
     pub(super) async fn handle(
         &mut self,
-        source: Source,
+        mut source: Source,
         mut changes: mpsc::Receiver<FileEvent>,
-        events: mpsc::Sender<Event>,
+        mut outputs: mpsc::Receiver<Output>,
     ) {
         loop {
             let sent = tokio::select! {
                 _ = self.hangup.recv() => source.reload("SIGHUP").await,
-                _ = self.interrupt.recv() => events.send(Event::Stop).await,
-                _ = self.terminate.recv() => events.send(Event::Stop).await,
+                _ = self.interrupt.recv() => source.stop().await,
+                _ = self.terminate.recv() => source.stop().await,
+                Some(output) = outputs.recv() => {
+                    source.sources.take_output(output);
+                    source.send("clusters").await
+                }
                 Some(change) = changes.recv() => match change {
                     FileEvent::Changed => source.reload("file changed").await,
                     FileEvent::Removed => {

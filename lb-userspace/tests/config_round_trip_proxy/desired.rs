@@ -51,12 +51,14 @@ fn time() -> impl Strategy<Value = Duration> {
 }
 
 fn listener() -> impl Strategy<Value = Listener> {
-    let peers = collection::vec("10\\.[0-9]\\.0\\.0/16".prop_map(|it| it.parse().unwrap()), 0..3);
+    let prefixes =
+        || collection::vec("10\\.[0-9]\\.0\\.0/16".prop_map(|it| it.parse().unwrap()), 0..3);
     (
         (any::<bool>(), 1..=16_777_216_u32, time(), 1..=1_048_576_u32),
-        (option::of(1..=u32::MAX), any::<bool>(), option::of(1..=u64::MAX), peers),
+        (option::of(1..=u32::MAX), any::<bool>(), option::of(1..=u64::MAX), prefixes()),
+        prefixes(),
     )
-        .prop_map(|((proxied, connections_max, header_timeout, bytes), rest)| {
+        .prop_map(|((proxied, connections_max, header_timeout, bytes), rest, sources)| {
             let (requests_max, http2, body_bytes_max, trusted_peers) = rest;
             Listener {
                 vips: [].into(),
@@ -65,6 +67,7 @@ fn listener() -> impl Strategy<Value = Listener> {
                 host: HostPattern::Any,
                 tls: None,
                 takes_proxy_protocol: proxied,
+                sources,
                 connections_max,
                 http: lb_userspace::model::HttpOptions {
                     header_timeout,
@@ -304,6 +307,7 @@ fn auth() -> impl Strategy<Value = Option<ExternalAuth>> {
                 upstream: "api".to_owned(),
                 host: Some("auth.example".to_owned()),
                 path_prefix: "/verify?url=".to_owned(),
+                appends_path: true,
                 method: None,
                 request_headers,
                 upstream_headers,

@@ -19,6 +19,7 @@ pub(crate) fn file(proxy: &Proxy) -> Value {
             "protocol": listener.protocol,
             "host": listener.host,
             "proxy_protocol": listener.takes_proxy_protocol,
+            "sources": listener.sources,
             "connections_max": listener.connections_max,
             "http": {
                 "header_timeout": ms(http.header_timeout),
@@ -165,6 +166,7 @@ fn path(path: &PathRewrite) -> Value {
 
 fn request_match(request: &RequestMatch) -> Value {
     let path = match &request.path {
+        PathMatch::Method(_) => unreachable!("no file can say it"),
         PathMatch::Exact(path) => json!({ "exact": path }),
         PathMatch::Prefix(path) => json!(path),
         PathMatch::PrefixIgnoreCase(path) => json!({ "prefix_ignore_case": path }),

@@ -48,6 +48,7 @@ fn listener(protocol: ListenerProtocol, vips: BTreeSet<Vip>) -> Listener {
         host: HostPattern::Any,
         tls: None,
         takes_proxy_protocol: false,
+        sources: Vec::new(),
         connections_max: 100,
         http: HttpOptions::default(),
         idle_timeout: Duration::from_mins(1),

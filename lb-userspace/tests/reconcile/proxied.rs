@@ -11,6 +11,7 @@ fn listener(protocol: ListenerProtocol, vips: &[Vip]) -> Listener {
         host: HostPattern::Any,
         tls: None,
         takes_proxy_protocol: false,
+        sources: Vec::new(),
         connections_max: 1,
         http: HttpOptions::default(),
         idle_timeout: Duration::from_mins(1),

@@ -4,8 +4,22 @@
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::{fs, path::Path};
 
+const KUBECONFIG: &str = "\
+apiVersion: v1
+kind: Config
+clusters:
+  - { name: blue, cluster: { server: \"https://192.0.2.1:6443\" } }
+users:
+  - { name: lb, user: {} }
+contexts:
+  - { name: blue, context: { cluster: blue, user: lb } }
+  - { name: green, context: { cluster: blue, user: lb } }
+current-context: blue
+";
+
 /// Fills `folder`:
 /// * `tls/ca.pem`; `tls/NAME.pem` and `tls/NAME.key` for each of `names`; `tls/shop.der`
+/// * `kube/config`, a kubeconfig with the contexts `blue` (the current one) and `green`
 /// * `users`, `pages/down.html`, and files that are none of these: `text`, `empty`
 pub(crate) fn fill(folder: &Path, names: &[&str]) {
     let write = |name: &str, contents: &str| {
@@ -26,6 +40,7 @@ pub(crate) fn fill(folder: &Path, names: &[&str]) {
     }
     write("tls/shop.der", "an OCSP response");
     write("pages/down.html", "<h1>Back soon</h1>\n");
+    write("kube/config", KUBECONFIG);
     write("text", "hello\n");
     write("empty", "");
     write(

@@ -4,10 +4,11 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Site, certificate, package::Programs};
+use super::{Site, Speaks, certificate, package::Programs};
 
 pub(super) fn configure(site: &Site<'_>, programs: &Programs) -> Result<Command> {
     let (cert, key) = certificate::write(site)?;
+    let scheme = if site.speaks == Speaks::Grpc { "h2c://" } else { "" };
     let text = format!(
         "{{
   admin off
@@ -16,12 +17,12 @@ pub(super) fn configure(site: &Site<'_>, programs: &Programs) -> Result<Command>
 }}
 http://:{http} {{
   bind 127.0.0.1
-  reverse_proxy 127.0.0.1:{origin}
+  reverse_proxy {scheme}127.0.0.1:{origin}
 }}
 https://:{https} {{
   bind 127.0.0.1
   tls {} {}
-  reverse_proxy 127.0.0.1:{origin}
+  reverse_proxy {scheme}127.0.0.1:{origin}
 }}
 ",
         cert.display(),

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{ROUTES, Site, certificate, package::Programs};
+use super::{ROUTES, Site, Speaks, certificate, package::Programs};
 
 pub(super) fn configure(site: &Site<'_>, programs: &Programs) -> Result<Command> {
     let (cert, key) = certificate::write(site)?;
@@ -26,22 +26,33 @@ pub(super) fn configure(site: &Site<'_>, programs: &Programs) -> Result<Command>
             }
         }
     });
+    let mut cluster = json!({
+        "name": "origin", "type": "STATIC", "connect_timeout": "5s",
+        "load_assignment": { "cluster_name": "origin", "endpoints": [{ "lb_endpoints": [{
+            "endpoint": { "address": address(site.origin) }
+        }] }] }
+    });
+    if let (Speaks::Grpc, Some(cluster)) = (site.speaks, cluster.as_object_mut()) {
+        cluster.insert("typed_extension_protocol_options".to_owned(), http2());
+    }
     let text = json!({ "static_resources": {
         "listeners": [
             listener("http", site.ports.http, &hosts, &Value::Null),
             listener("https", site.ports.https, &hosts, &tls),
         ],
-        "clusters": [{
-            "name": "origin", "type": "STATIC", "connect_timeout": "5s",
-            "load_assignment": { "cluster_name": "origin", "endpoints": [{ "lb_endpoints": [{
-                "endpoint": { "address": address(site.origin) }
-            }] }] }
-        }]
+        "clusters": [cluster]
     } });
     let file = site.write("envoy.json", &text.to_string())?;
     let mut command = Command::new(programs.path("envoy"));
     command.args(["--concurrency", "1", "--use-dynamic-base-id", "-l", "warn", "-c"]).arg(file);
     Ok(command)
+}
+
+fn http2() -> Value {
+    json!({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": { "http2_protocol_options": {} }
+    } })
 }
 
 fn virtual_host(host: &str) -> Value {
@@ -58,6 +69,7 @@ fn listener(name: &str, port: u16, hosts: &[Value], tls: &Value) -> Value {
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": name,
+            "upgrade_configs": [{ "upgrade_type": "websocket" }],
             "route_config": { "virtual_hosts": hosts },
             "http_filters": [{
                 "name": "envoy.filters.http.router",

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, process::Command};
 
 use anyhow::Result;
 
-use super::{ROUTES, Site, certificate};
+use super::{ROUTES, Site, Speaks, certificate};
 
 pub(super) fn configure(site: &Site<'_>) -> Result<Command> {
     let (cert, key) = certificate::write(site)?;
@@ -16,6 +16,7 @@ pub(super) fn configure(site: &Site<'_>) -> Result<Command> {
             writeln!(map, "{host}/route{route}/ origin")?;
         }
     }
+    let protocol = if site.speaks == Speaks::Grpc { " proto h2" } else { "" };
     // The map's prefix tree is HAProxy's way to have many routes.
     let choose = if map.is_empty() {
         "default_backend origin".to_owned()
@@ -33,13 +34,14 @@ defaults
   timeout client 1h
   timeout server 1h
   timeout http-keep-alive 1h
+  timeout tunnel 1h
   http-reuse always
 frontend all
   bind 127.0.0.1:{}
   bind 127.0.0.1:{} ssl crt {} alpn h2,http/1.1
   {choose}
 backend origin
-  server origin 127.0.0.1:{} pool-max-conn 256
+  server origin 127.0.0.1:{}{protocol} pool-max-conn 256
 ",
         site.ports.http,
         site.ports.https,

@@ -60,8 +60,21 @@ pub(crate) struct Site<'a> {
     pub ports: Ports,
     /// The origin's port on 127.0.0.1.
     pub origin: u16,
+    /// What is spoken to it.
+    pub speaks: Speaks,
     /// Hosts with routes of their own, beside the one that serves all others.
     pub hosts_count: usize,
+}
+
+/// What a proxy speaks to the origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/1.1 that becomes a WebSocket.
+    WebSocket,
+    /// gRPC: HTTP/2 in the clear.
+    Grpc,
 }
 
 impl Proxy {

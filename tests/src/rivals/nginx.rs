@@ -4,13 +4,22 @@ use std::{fmt::Write as _, process::Command};
 
 use anyhow::Result;
 
-use super::{ROUTES, Site, certificate};
+use super::{ROUTES, Site, Speaks, certificate};
 
 pub(super) fn configure(site: &Site<'_>) -> Result<Command> {
     let (cert, key) = certificate::write(site)?;
     let (path, ports) = (site.folder.display(), site.ports);
-    let pass = "{ proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection \
-                \"\"; proxy_set_header Host $host; }";
+    let pass = match site.speaks {
+        Speaks::Http1 => {
+            "{ proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection \
+             \"\"; proxy_set_header Host $host; }"
+        }
+        Speaks::WebSocket => {
+            "{ proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection \
+             upgrade; proxy_set_header Upgrade $http_upgrade; proxy_read_timeout 1h; }"
+        }
+        Speaks::Grpc => "{ grpc_pass grpc://origin; }",
+    };
     let mut servers = String::new();
     for host in site.hosts() {
         write!(servers, "  server {{ listen 127.0.0.1:{}; server_name {host};", ports.http)?;

@@ -4,11 +4,12 @@ use std::{fmt::Write as _, process::Command};
 
 use anyhow::Result;
 
-use super::{ROUTES, Site, certificate};
+use super::{ROUTES, Site, Speaks, certificate};
 use crate::wait::binary;
 
 pub(super) fn configure(site: &Site<'_>) -> Result<Command> {
     let (cert, key) = certificate::write(site)?;
+    let protocol = if site.speaks == Speaks::Grpc { ", protocol: http2" } else { "" };
     let mut text = format!(
         "proxy: {{ workers: 1 }}
 certificates:
@@ -17,7 +18,7 @@ listeners:
   - {{ name: http, binds: [\"127.0.0.1:{}\"], protocol: http }}
   - {{ name: https, binds: [\"127.0.0.1:{}\"], protocol: https, tls: {{ certificates: [bench] }} }}
 upstreams:
-  - {{ name: origin, endpoints: [\"127.0.0.1:{}\"] }}
+  - {{ name: origin, endpoints: [\"127.0.0.1:{}\"]{protocol} }}
 routes:
   - {{ name: all, listeners: [http, https], rules: [{{ backends: [origin] }}] }}
 ",

@@ -5,10 +5,11 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Site, certificate, package::Programs};
+use super::{Site, Speaks, certificate, package::Programs};
 
 pub(super) fn configure(site: &Site<'_>, programs: &Programs) -> Result<Command> {
     let (cert, key) = certificate::write(site)?;
+    let scheme = if site.speaks == Speaks::Grpc { "h2c" } else { "http" };
     let dynamic = json!({
         "http": {
             "routers": {
@@ -19,7 +20,7 @@ pub(super) fn configure(site: &Site<'_>, programs: &Programs) -> Result<Command>
                 }
             },
             "services": { "origin": { "loadBalancer": {
-                "servers": [{ "url": format!("http://127.0.0.1:{}", site.origin) }]
+                "servers": [{ "url": format!("{scheme}://127.0.0.1:{}", site.origin) }]
             } } }
         },
         "tls": { "certificates": [{ "certFile": cert, "keyFile": key }] }

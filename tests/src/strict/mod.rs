@@ -38,7 +38,7 @@ use crate::{
     },
     http2::cases,
     ours::Ours,
-    rivals::{Ports, Proxy, Site, package, process::Process},
+    rivals::{Ports, Proxy, Site, Speaks, package, process::Process},
     wait::eventually,
 };
 
@@ -168,7 +168,8 @@ fn rival(proxy: Proxy, work: &Path, programs: &package::Programs) -> Result<Cont
     fs::create_dir(&folder)?;
     let origin = Origin::start()?;
     let ports = Ports::free()?;
-    let site = Site { folder: &folder, ports, origin: origin.port, hosts_count: 0 };
+    let site =
+        Site { folder: &folder, ports, origin: origin.port, speaks: Speaks::Http1, hosts_count: 0 };
     let process = Process::start(&mut proxy.configure(&site, programs)?, &folder)?;
     let address = SocketAddr::from(([127, 0, 0, 1], ports.http));
     eventually(START_LIMIT, "it listens", || TcpStream::connect(address).ok())

@@ -6,4 +6,4 @@ mod worker;
 
 pub use limit::{ConnectionLimit, Counted};
 pub use socket::{Bound, SocketError, Transport};
-pub use worker::{Accepted, Handler, Worker, Workers};
+pub use worker::{Accepted, Ending, Handler, Worker, Workers};

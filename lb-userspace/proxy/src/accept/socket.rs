@@ -41,23 +41,43 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Binds `count` sockets to one address. An IPv6 socket takes no IPv4.
+    /// Binds `count` sockets to one address; those for TCP listen. An IPv6 socket takes no IPv4.
     pub fn open(
         address: SocketAddr,
         transport: Transport,
         count: usize,
     ) -> Result<Self, SocketError> {
-        let wrong = |error| SocketError { address, transport, error };
         let mut bound = Self { address, transport, sockets: Vec::with_capacity(count) };
-        for _ in 0..count {
-            let socket = open(bound.address, transport).map_err(wrong)?;
-            if bound.address.port() == 0 {
-                let local = socket.local_addr().map_err(wrong)?;
-                bound.address = local.as_socket().unwrap_or(address);
-            }
-            bound.sockets.push(socket);
-        }
+        bound.grow(count)?;
+        bound.listen()?;
         Ok(bound)
+    }
+
+    /// Has all sockets for TCP listen that do not yet.
+    pub fn listen(&self) -> Result<(), SocketError> {
+        let Self { address, transport, .. } = *self;
+        if transport == Transport::Udp {
+            return Ok(());
+        }
+        let mut sockets = self.sockets.iter();
+        let listening = sockets.try_for_each(|socket| socket.listen(BACKLOG));
+        listening.map_err(|error| SocketError { address, transport, error })
+    }
+
+    /// Binds more sockets to the address until there are `count`. They do not listen yet: were
+    /// they the only ones of a process that then ends, what waits at them would be reset.
+    pub fn grow(&mut self, count: usize) -> Result<(), SocketError> {
+        let Self { address, transport, .. } = *self;
+        let wrong = |error| SocketError { address, transport, error };
+        while self.sockets.len() < count {
+            let socket = open(self.address, transport).map_err(wrong)?;
+            if self.address.port() == 0 {
+                let local = socket.local_addr().map_err(wrong)?;
+                self.address = local.as_socket().unwrap_or(address);
+            }
+            self.sockets.push(socket);
+        }
+        Ok(())
     }
 }
 
@@ -77,7 +97,6 @@ fn open(address: SocketAddr, transport: Transport) -> io::Result<Socket> {
     if transport == Transport::Tcp {
         // Connections inherit it.
         socket.set_tcp_nodelay(true)?;
-        socket.listen(BACKLOG)?;
     }
     Ok(socket)
 }

@@ -1,9 +1,10 @@
 //! Workers: one thread each, with a runtime and sockets of its own.
 
 use super::{Bound, SocketError, Transport};
-use socket2::Socket;
+use socket2::{SockFilter, SockRef, Socket};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
     io,
     net::{SocketAddr, UdpSocket},
     rc::Rc,
@@ -13,9 +14,9 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    runtime,
-    sync::mpsc,
-    task::{AbortHandle, LocalSet},
+    runtime::{self, LocalOptions},
+    sync::{mpsc, oneshot},
+    task::JoinHandle as Task,
 };
 
 /// What runs on a worker.
@@ -23,8 +24,15 @@ pub trait Handler: 'static {
     /// Serves a connection; runs as a task of its own.
     fn serve(self: Rc<Self>, accepted: Accepted) -> impl Future<Output = ()>;
 
-    /// Serves a UDP socket for as long as it is wanted.
-    fn datagrams(self: Rc<Self>, socket: UdpSocket) -> impl Future<Output = ()>;
+    /// Serves a UDP socket until `ending`, and then what was begun. Dropped when nobody waits.
+    fn datagrams(
+        self: Rc<Self>,
+        socket: UdpSocket,
+        ending: oneshot::Receiver<Ending>,
+    ) -> impl Future<Output = ()>;
+
+    /// Has what was begun come to its end from now on. Connections may still come.
+    fn drain(&self);
 
     /// Ends when everything that was begun is finished; nothing new comes any more.
     fn drained(self: Rc<Self>) -> impl Future<Output = ()>;
@@ -57,8 +65,37 @@ pub struct Worker {
 enum Command {
     Listen { address: SocketAddr, transport: Transport, socket: Socket },
     Unlisten { address: SocketAddr, transport: Transport },
-    Stop { timeout: Duration },
+    Stop { timeout: Duration, ending: Ending },
 }
+
+/// What becomes of the sockets when workers stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// They are closed: nobody listens any more.
+    Closed,
+    /// A successor has them too, and takes what comes.
+    HandedOver,
+}
+
+/// An address that a worker listens on.
+struct Listening {
+    task: Task<()>,
+    /// Ends accepting; dropped, it does so at once.
+    ending: oneshot::Sender<Ending>,
+}
+
+/// How long handshakes that have begun may take once no new ones are let in.
+const HANDSHAKE_TIME: Duration = Duration::from_millis(200);
+
+/// Lets everything in but the first packet of a connection: SYN without ACK (RFC 9293, section
+/// 3.1: the flags are the header's byte 13). Its client tries again after a second, and is refused.
+const NO_SYN: [SockFilter; 5] = [
+    SockFilter::new((libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16, 0, 0, 13),
+    SockFilter::new((libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16, 0, 0, 0x12),
+    SockFilter::new((libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16, 0, 1, 0x02),
+    SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0),
+    SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, u32::MAX),
+];
 
 /// Wait after a failure to accept that will not pass at once (out of file descriptors or memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -73,15 +110,23 @@ impl Workers {
         let start = |index| {
             let (commands, received) = mpsc::unbounded_channel();
             let handler = Arc::clone(&handler);
-            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-            let thread =
-                thread::Builder::new().name(format!("lb-worker-{index}")).spawn(move || {
-                    let local = LocalSet::new();
-                    // Made inside, since it may start tasks of its own.
-                    local.block_on(&runtime, async {
-                        obey(Rc::new(handler(index)), received).await;
-                    });
-                })?;
+            let (started, is_started) = std::sync::mpsc::channel();
+            let run = move || {
+                // Of the thread's own: a task is woken without a lock.
+                let mut runtime = runtime::Builder::new_current_thread();
+                match runtime.enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => {
+                        started.send(Ok(())).ok();
+                        // The handler is made inside, since it may start tasks of its own.
+                        runtime.block_on(async {
+                            obey(Rc::new(handler(index)), received).await;
+                        });
+                    }
+                    Err(error) => drop(started.send(Err(error))),
+                }
+            };
+            let thread = thread::Builder::new().name(format!("lb-worker-{index}")).spawn(run)?;
+            is_started.recv().map_err(io::Error::other)??;
             Ok(Worker { commands, thread })
         };
         let workers = (0..count.max(1)).map(start).collect::<io::Result<_>>()?;
@@ -107,20 +152,23 @@ impl Workers {
         if let Some(bound) = self.bound.get(&(address, transport)) {
             return Ok(Arc::clone(bound));
         }
-        self.adopt(Bound::open(address, transport, self.workers.len())?)
+        let bound = Arc::new(Bound::open(address, transport, self.workers.len())?);
+        self.adopt(Arc::clone(&bound))?;
+        Ok(bound)
     }
 
-    /// Listens on sockets that are bound already.
-    pub fn adopt(&mut self, bound: Bound) -> Result<Arc<Bound>, SocketError> {
+    /// Listens on sockets that are bound already, on all of them: what waits on a socket that
+    /// nobody accepts from would wait forever.
+    pub fn adopt(&mut self, bound: Arc<Bound>) -> Result<(), SocketError> {
         let (address, transport) = (bound.address, bound.transport);
-        for (worker, socket) in self.workers.iter().zip(&bound.sockets) {
+        bound.listen()?;
+        for (worker, socket) in self.workers.iter().cycle().zip(&bound.sockets) {
             let socket =
                 socket.try_clone().map_err(|error| SocketError { address, transport, error })?;
             worker.send(Command::Listen { address, transport, socket });
         }
-        let bound = Arc::new(bound);
-        self.bound.insert((address, transport), Arc::clone(&bound));
-        Ok(bound)
+        self.bound.insert((address, transport), bound);
+        Ok(())
     }
 
     /// Listens on nothing but `wanted` from now on. Open connections go on.
@@ -138,9 +186,10 @@ impl Workers {
     }
 
     /// Stops accepting, lets what is open finish for at most `timeout`, and ends the threads.
-    pub fn stop(self, timeout: Duration) {
-        self.workers.iter().for_each(|worker| worker.send(Command::Stop { timeout }));
+    pub fn stop(self, timeout: Duration, ending: Ending) {
+        // The workers' own are the last: what waits in the queue of a socket goes with it.
         drop(self.bound);
+        self.workers.iter().for_each(|worker| worker.send(Command::Stop { timeout, ending }));
         for worker in self.workers {
             if worker.thread.join().is_err() {
                 tracing::error!("a worker panicked");
@@ -158,26 +207,26 @@ impl Worker {
 
 /// Runs a worker until it is told to stop, or nobody can tell it any more.
 async fn obey<H: Handler>(handler: Rc<H>, mut commands: mpsc::UnboundedReceiver<Command>) {
-    let mut listening: BTreeMap<(SocketAddr, Transport), AbortHandle> = BTreeMap::new();
+    let mut listening: BTreeMap<(SocketAddr, Transport), Vec<Listening>> = BTreeMap::new();
     while let Some(command) = commands.recv().await {
         match command {
             Command::Listen { address, transport, socket } => {
                 match listen(&handler, address, transport, socket) {
-                    Ok(task) => {
-                        listening.insert((address, transport), task);
-                    }
+                    Ok(one) => listening.entry((address, transport)).or_default().push(one),
                     Err(error) => tracing::error!(%address, ?transport, %error, "not listened on"),
                 }
             }
             Command::Unlisten { address, transport } => {
-                if let Some(task) = listening.remove(&(address, transport)) {
-                    task.abort();
-                }
+                listening
+                    .remove(&(address, transport))
+                    .into_iter()
+                    .flatten()
+                    .for_each(|it| it.task.abort());
             }
-            Command::Stop { timeout } => {
-                listening.values().for_each(AbortHandle::abort);
-                let drained = Rc::clone(&handler).drained();
-                if tokio::time::timeout(timeout, drained).await.is_err() {
+            Command::Stop { timeout, ending } => {
+                let listening = listening.into_values().flatten().collect();
+                let stopped = stop(handler, listening, ending);
+                if tokio::time::timeout(timeout, stopped).await.is_err() {
                     tracing::warn!(?timeout, "closing what is still open");
                 }
                 return;
@@ -191,30 +240,87 @@ fn listen<H: Handler>(
     address: SocketAddr,
     transport: Transport,
     socket: Socket,
-) -> io::Result<AbortHandle> {
+) -> io::Result<Listening> {
     let handler = Rc::clone(handler);
+    let (ending, ends) = oneshot::channel();
     let task = match transport {
         Transport::Tcp => {
             let listener = TcpListener::from_std(socket.into())?;
-            tokio::task::spawn_local(accept(handler, address, listener))
+            tokio::task::spawn_local(accept(handler, address, listener, ends))
         }
-        Transport::Udp => tokio::task::spawn_local(handler.datagrams(socket.into())),
+        Transport::Udp => tokio::task::spawn_local(handler.datagrams(socket.into(), ends)),
     };
-    Ok(task.abort_handle())
+    Ok(Listening { task, ending })
 }
 
-async fn accept<H: Handler>(handler: Rc<H>, bound: SocketAddr, listener: TcpListener) {
+/// Stops accepting, and waits for what is open.
+async fn stop<H: Handler>(handler: Rc<H>, listening: Vec<Listening>, ending: Ending) {
+    handler.drain();
+    let mut tasks = Vec::new();
+    for Listening { task, ending: ends } in listening {
+        // A task that is gone accepts nothing.
+        ends.send(ending).ok();
+        tasks.push(task);
+    }
+    for task in tasks {
+        if task.await.is_err() {
+            tracing::error!("what accepts connections or datagrams panicked");
+        }
+    }
+    handler.drained().await;
+}
+
+async fn accept<H: Handler>(
+    handler: Rc<H>,
+    bound: SocketAddr,
+    listener: TcpListener,
+    mut ends: oneshot::Receiver<Ending>,
+) {
+    let ending = tokio::select! {
+        biased;
+        ending = &mut ends => ending,
+        never = accept_all(&handler, bound, &listener) => match never {},
+    };
+    if ending == Ok(Ending::Closed) {
+        finish(&handler, bound, listener).await;
+    }
+}
+
+async fn accept_all<H: Handler>(
+    handler: &Rc<H>,
+    bound: SocketAddr,
+    listener: &TcpListener,
+) -> Infallible {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let accepted = Accepted { stream, peer, bound };
-                tokio::task::spawn_local(Rc::clone(&handler).serve(accepted));
+                tokio::task::spawn_local(Rc::clone(handler).serve(accepted));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%bound, %error, "cannot accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
+        }
+    }
+}
+
+/// Closes a socket without losing a connection: those in its queue, or about to get there, would
+/// be reset. So no new ones are let in, and those that had begun are taken first.
+async fn finish<H: Handler>(handler: &Rc<H>, bound: SocketAddr, listener: TcpListener) {
+    if let Err(error) = SockRef::from(&listener).attach_filter(&NO_SYN) {
+        tracing::debug!(%bound, %error, "new connections may be reset");
+    }
+    let rest = accept_all(handler, bound, &listener);
+    tokio::time::timeout(HANDSHAKE_TIME, rest).await.ok();
+    // The runtime may not know yet of those that came last; the kernel does.
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok((stream, peer)) = listener.accept() {
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = stream {
+            let accepted = Accepted { stream, peer, bound };
+            tokio::task::spawn_local(Rc::clone(handler).serve(accepted));
         }
     }
 }
@@ -240,115 +346,4 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::{
-        cell::Cell,
-        io::{Read, Write},
-        net,
-    };
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        sync::Notify,
-    };
-
-    /// Answers each byte with its worker's number.
-    struct Tell {
-        index: u8,
-        open: Cell<u32>,
-        ended: Notify,
-    }
-
-    impl Tell {
-        fn new(index: usize) -> Self {
-            Self { index: index as u8, open: Cell::new(0), ended: Notify::new() }
-        }
-    }
-
-    impl Handler for Tell {
-        async fn serve(self: Rc<Self>, mut accepted: Accepted) {
-            self.open.set(self.open.get() + 1);
-            while accepted.stream.read_u8().await.is_ok() {
-                accepted.stream.write_u8(self.index).await.unwrap();
-            }
-            self.open.set(self.open.get() - 1);
-            self.ended.notify_one();
-        }
-
-        async fn datagrams(self: Rc<Self>, socket: UdpSocket) {
-            let socket = tokio::net::UdpSocket::from_std(socket).unwrap();
-            let mut buffer = [0; 16];
-            while let Ok((_, peer)) = socket.recv_from(&mut buffer).await {
-                socket.send_to(&[self.index], peer).await.unwrap();
-            }
-        }
-
-        async fn drained(self: Rc<Self>) {
-            while self.open.get() > 0 {
-                self.ended.notified().await;
-            }
-        }
-    }
-
-    fn any() -> SocketAddr {
-        "127.0.0.1:0".parse().unwrap()
-    }
-
-    fn ask(stream: &mut net::TcpStream) -> u8 {
-        stream.write_all(b"?").unwrap();
-        let mut answer = [9];
-        stream.read_exact(&mut answer).unwrap();
-        answer[0]
-    }
-
-    #[test]
-    fn all_workers_serve_and_open_connections_finish() {
-        let mut workers = Workers::start(2, Tell::new).unwrap();
-        let bound = workers.listen(any(), Transport::Tcp).unwrap();
-        let mut clients: Vec<_> =
-            (0..64).map(|_| net::TcpStream::connect(bound.address).unwrap()).collect();
-        let answers: BTreeSet<_> = clients.iter_mut().map(ask).collect();
-        assert_eq!(answers, [0, 1].into());
-
-        let mut last = clients.pop().unwrap();
-        drop(clients);
-        let address = bound.address;
-        drop(bound);
-        let stopping = thread::spawn(move || workers.stop(Duration::from_mins(1)));
-        while net::TcpStream::connect(address).is_ok() {
-            thread::yield_now();
-        }
-        ask(&mut last);
-        drop(last);
-        stopping.join().unwrap();
-    }
-
-    #[test]
-    fn an_address_that_is_not_wanted_any_more_refuses_while_open_connections_go_on() {
-        let mut workers = Workers::start(1, Tell::new).unwrap();
-        let tcp = workers.listen(any(), Transport::Tcp).unwrap().address;
-        let udp = workers.listen(any(), Transport::Udp).unwrap().address;
-        let mut client = net::TcpStream::connect(tcp).unwrap();
-        assert_eq!(ask(&mut client), 0);
-        workers.retain(&[(udp, Transport::Udp)].into());
-        while net::TcpStream::connect(tcp).is_ok() {
-            thread::yield_now();
-        }
-        assert_eq!(ask(&mut client), 0);
-        let socket = UdpSocket::bind(any()).unwrap();
-        socket.send_to(b"?", udp).unwrap();
-        assert_eq!(socket.recv(&mut [0]).unwrap(), 1);
-        drop(client);
-        workers.stop(Duration::from_mins(1));
-    }
-
-    #[test]
-    fn what_does_not_finish_in_time_is_closed() {
-        let mut workers = Workers::start(1, Tell::new).unwrap();
-        let bound = workers.listen(any(), Transport::Tcp).unwrap().address;
-        let mut client = net::TcpStream::connect(bound).unwrap();
-        ask(&mut client);
-        workers.stop(Duration::from_millis(1));
-        assert_eq!(client.read(&mut [0]).unwrap(), 0);
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use super::{
     header_edit::Name,
     login::{Login, url},
 };
-use crate::http::{Body, Fields, Known, Method, Reason, Request, Response};
+use crate::http::{Body, FieldName, Fields, Known, Method, Reason, Request, Response};
 use futures_util::FutureExt;
 use lb_model::ExternalAuth as Wanted;
 use std::time::Duration;
@@ -16,9 +16,11 @@ pub(super) struct ExternalAuth {
     upstream: Box<str>,
     host: Option<Box<[u8]>>,
     path_prefix: Box<[u8]>,
+    appends_path: bool,
     method: Option<Method>,
     request_headers: Box<[Name]>,
     upstream_headers: Box<[Name]>,
+    copies_all: bool,
     client_headers: Box<[Name]>,
     timeout: Duration,
     status_on_error: u16,
@@ -45,14 +47,17 @@ impl ExternalAuth {
             let why = "an error has a status of 400 to 599";
             return Err(wrong(&wanted.status_on_error.to_string(), why));
         }
+        let copied = wanted.upstream_headers.iter().map(String::as_str).filter(|it| *it != ALL);
         let client_headers = wanted.client_headers.iter().map(String::as_str);
         Ok(Self {
             upstream: wanted.upstream.as_str().into(),
             host: host.map(|it| it.as_bytes().into()),
             path_prefix: prefix.as_bytes().into(),
+            appends_path: wanted.appends_path,
             method: method.transpose()?,
             request_headers: names(wanted.request_headers.iter().map(String::as_str))?,
-            upstream_headers: names(wanted.upstream_headers.iter().map(String::as_str))?,
+            upstream_headers: names(copied)?,
+            copies_all: wanted.upstream_headers.contains(ALL),
             client_headers: names(client_headers.chain(ALWAYS_TO_CLIENT))?,
             timeout: wanted.timeout,
             status_on_error: wanted.status_on_error,
@@ -82,7 +87,8 @@ impl ExternalAuth {
         question.method = self.method.as_ref().unwrap_or(own).clone();
         question.scheme = request.scheme;
         question.set_authority(self.host.as_deref().unwrap_or_else(|| request.authority()));
-        let target = [&*self.path_prefix, request.target()].concat();
+        let asked = if self.appends_path { request.target() } else { b"" };
+        let target = [&*self.path_prefix, asked].concat();
         question.set_target(&target);
         for name in &self.request_headers {
             for value in request.fields.all(name) {
@@ -105,6 +111,15 @@ impl ExternalAuth {
             // Also if the answer has none: the client's word must not pass for the service's.
             request.fields.remove(name);
             for value in answer.all(name) {
+                request.fields.append(name, value);
+            }
+        }
+        if self.copies_all {
+            let all = || answer.iter().filter(|(name, _)| is_copied(*name));
+            for (name, _) in all() {
+                request.fields.remove(name);
+            }
+            for (name, value) in all() {
                 request.fields.append(name, value);
             }
         }
@@ -145,6 +160,9 @@ impl ExternalAuth {
 
 const FILTER: &str = "external auth";
 
+/// Stands for all fields that can be copied.
+const ALL: &str = "*";
+
 /// Fields of a refusing answer that the client always gets.
 const ALWAYS_TO_CLIENT: [&str; 3] = ["www-authenticate", "location", "set-cookie"];
 
@@ -175,6 +193,13 @@ fn names<'a>(all: impl Iterator<Item = &'a str>) -> Result<Box<[Name]>, FilterEr
     Ok(names.into())
 }
 
+/// Whether a field of an answer says something about the request rather than about the answer.
+fn is_copied(name: FieldName<'_>) -> bool {
+    let is_of_body = BODY.iter().any(|it| name.text().eq_ignore_ascii_case(it.text().as_bytes()));
+    let text = str::from_utf8(name.text());
+    !is_of_body && text.is_ok_and(|text| Name::compile(FILTER, text).is_ok())
+}
+
 fn forget(body: &mut Body) {
     for _ in 0..FORGOTTEN_FRAMES_MAX {
         if !matches!(body.frame().now_or_never(), Some(Some(Ok(_)))) {
@@ -196,6 +221,7 @@ mod tests {
             upstream: "auth".into(),
             host: None,
             path_prefix: "/verify?permission=dev&url=".into(),
+            appends_path: true,
             method: None,
             request_headers: set(&["cookie", "x-internal-authorization"]),
             upstream_headers: set(&["x-user"]),
@@ -261,6 +287,28 @@ mod tests {
         assert_eq!(text(&question, "x-original-url"), "https://shop.example:8080/a?b=c");
         assert_eq!(text(&asking, "x-user"), "alice", "the service's word replaces the client's");
         assert_eq!(collected(asking.body).await.0, b"body");
+    }
+
+    #[tokio::test]
+    async fn all_fields_of_the_answer_can_be_copied() {
+        let wanted = Wanted { upstream_headers: ["*".to_owned()].into(), ..wanted() };
+        let mut asking = request();
+        for (name, value) in [("X-User", "root"), ("content-type", "a/b"), ("x-own", "1")] {
+            asking.fields.append(name, value.as_bytes());
+        }
+        let fields = [
+            ("x-user", "alice"),
+            ("x-user", "bob"),
+            ("content-type", "text/html"),
+            ("content-length", "0"),
+            ("connection", "close"),
+        ];
+        let (refused, _) = refusal(&wanted, &mut asking, Ok(answer(200, &fields))).await;
+        assert!(refused.is_none());
+        assert_eq!(text(&asking, "x-user"), "alice|bob");
+        assert_eq!(text(&asking, "content-type"), "a/b");
+        assert_eq!(text(&asking, "x-own"), "1");
+        assert!(!asking.fields.contains("content-length") && !asking.fields.contains("connection"));
     }
 
     #[tokio::test]

@@ -27,7 +27,7 @@ pub(super) fn exchange() -> Exchange {
 pub(super) fn exchange_at(started: Instant) -> Exchange {
     let client = "192.0.2.1:4000".parse().unwrap();
     let local = "198.51.100.1:8080".parse().unwrap();
-    let record = Record {
+    let record = Box::new(Record {
         started,
         method: Method::Get,
         version: Version::Http11,
@@ -48,7 +48,7 @@ pub(super) fn exchange_at(started: Instant) -> Exchange {
         fields: Vec::new(),
         listener_stats: None,
         rule_stats: None,
-    };
+    });
     let connection = Rc::new(Connection { local, peer: client, client, tls: None });
     Exchange { connection, record, prefix_bytes: 0, early: Informational::none() }
 }

@@ -19,7 +19,7 @@ pub fn identify(exchange: &mut Exchange, request: &mut Request, is_trusted: bool
     exchange.record.trace_id = told_trace(request);
     if exchange.record.trace_id.is_none() {
         request.fields.remove(Known::Traceparent);
-        request.fields.remove("tracestate");
+        request.fields.remove(Known::Tracestate);
     }
 }
 

@@ -2,16 +2,20 @@
 //! came in as bytes is neither copied field by field nor hashed.
 
 use super::{FieldName, Known};
-use smallvec::SmallVec;
 use std::{fmt, ops::Range};
 
 /// Fields in the order they came, names in the case they came in. Removed and replaced ones leave
 /// their bytes behind; a header section has a limit, and so has what filters add.
+///
+/// Small, since requests and responses are handed from one to the next.
 #[derive(Clone, Default)]
 pub struct Fields {
     bytes: Vec<u8>,
-    spans: SmallVec<[Span; 24]>,
+    spans: Vec<Span>,
 }
+
+/// Fields that there is room for at first: most messages have fewer, with what filters add.
+const SPANS: usize = 24;
 
 /// A piece of the buffer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,7 +39,7 @@ impl Fields {
 
     /// No fields yet; those that [`Fields::mark`] adds are pieces of `bytes` (less than 4 GiB).
     pub fn over(bytes: Vec<u8>) -> Self {
-        Self { bytes, spans: SmallVec::new() }
+        Self { bytes, spans: Vec::with_capacity(SPANS) }
     }
 
     /// Adds a field whose name and value are in the buffer already. Ranges outside it are empty.

@@ -3,7 +3,7 @@
 use super::{Service, h1, h2};
 use crate::{
     connection::Connection,
-    drain::Drain,
+    drain::{Drain, IDLE_GRACE},
     io::{Io, Prefixed},
 };
 use bytes::BytesMut;
@@ -34,7 +34,7 @@ pub async fn serve<S: Service + 'static>(
                 biased;
                 looked = tokio::time::timeout(options.header_timeout, look(stream)) => looked,
                 // Nothing was asked yet.
-                () = drain.started() => return,
+                () = given_up(&mut drain) => return,
             };
             // Who says nothing, or breaks off within the preface, is told nothing.
             let Ok(Ok((stream, is_http2))) = looked else { return };
@@ -47,6 +47,12 @@ pub async fn serve<S: Service + 'static>(
     } else {
         h1::serve(io, connection, service, options, drain).await;
     }
+}
+
+/// Waits until draining has begun, and for what may be on the way then.
+async fn given_up(drain: &mut Drain) {
+    drain.started().await;
+    tokio::time::sleep(IDLE_GRACE).await;
 }
 
 /// Reads until it is clear whether a client begins with the preface. No byte is lost.

@@ -14,6 +14,8 @@ pub(super) struct Places<T> {
     exact: Paths<T>,
     patterns: Vec<(Pattern, Entry<T>)>,
     prefixes: Paths<T>,
+    /// By the second of two segments.
+    methods: Paths<T>,
     /// Longest key of `prefixes`, bytes: a long path is not cut more often than keys can be.
     prefix_bytes_max: usize,
     /// Some prefixes take any case; all keys are looked up in lower case too.
@@ -38,6 +40,7 @@ impl<T> Default for Places<T> {
             exact: Paths::default(),
             patterns: Vec::new(),
             prefixes: Paths::default(),
+            methods: Paths::default(),
             prefix_bytes_max: 0,
             ignores_case: false,
         }
@@ -61,6 +64,7 @@ impl<T: Clone> Places<T> {
                 return Ok(());
             }
             PathMatch::Prefix(path) => self.prefix(path.as_bytes()),
+            PathMatch::Method(method) => self.methods.entry(method.as_bytes().into()).or_default(),
             PathMatch::PrefixIgnoreCase(path) => {
                 self.ignores_case = true;
                 self.prefix(&path.to_ascii_lowercase().into_bytes())
@@ -82,7 +86,8 @@ impl<T> Places<T> {
     pub(super) fn sort(&mut self) {
         let order =
             |entry: &Entry<T>| (entry.ignores_case, entry.condition.rank(), entry.source.clone());
-        for entries in self.exact.values_mut().chain(self.prefixes.values_mut()) {
+        let paths = self.exact.values_mut().chain(self.prefixes.values_mut());
+        for entries in paths.chain(self.methods.values_mut()) {
             entries.sort_by_cached_key(order);
         }
         self.patterns
@@ -107,6 +112,12 @@ impl<T> Places<T> {
         }
         let lower = self.ignores_case.then(|| path.to_ascii_lowercase());
         for end in cuts(path, self.prefix_bytes_max) {
+            if end == 0 {
+                let method = method_of(path).and_then(|it| self.methods.get(it));
+                for entry in method.into_iter().flatten() {
+                    visit(entry, path.len(), entry.condition.check(asked))?;
+                }
+            }
             let sensitive = self.prefixes.get(path.get(..end).unwrap_or_default());
             for entry in sensitive.into_iter().flatten().filter(|entry| !entry.ignores_case) {
                 visit(entry, end, entry.condition.check(asked))?;
@@ -121,9 +132,18 @@ impl<T> Places<T> {
 
     /// All rules, in no order.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry<T>> {
-        let paths = self.exact.values().chain(self.prefixes.values()).flatten();
+        let paths = self.exact.values().chain(self.prefixes.values());
+        let paths = paths.chain(self.methods.values()).flatten();
         paths.chain(self.patterns.iter().map(|(_, entry)| entry))
     }
+}
+
+/// The second of two segments.
+fn method_of(path: &[u8]) -> Option<&[u8]> {
+    let service = path.strip_prefix(b"/")?;
+    let slash = memchr::memchr(b'/', service)?;
+    let method = service.get(slash + 1..)?;
+    (slash > 0 && memchr::memchr(b'/', method).is_none()).then_some(method)
 }
 
 /// Lengths of the prefixes of `path` that end before a `/` or at its end, the longest first, down

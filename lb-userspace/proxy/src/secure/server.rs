@@ -204,7 +204,7 @@ impl Ready {
         };
         sessions.apply(&mut config);
         config.alpn_protocols = listener.alpn.protocols();
-        config.ignore_client_order = !tls.cipher_suites.is_empty();
+        config.ignore_client_order = true;
         Ok(Self { config: Arc::new(config), clients, sessions })
     }
 }

@@ -74,9 +74,10 @@ impl Job<'_> {
         let mut tried = Tried::new();
         let mut permit = None;
         loop {
-            let lease = self.pick(&tried, progress)?;
+            let now = Instant::now();
+            let lease = self.pick(now, &tried, progress)?;
             let address = lease.address();
-            let tried_once = self.try_once(lease, request, &mut source, progress).await;
+            let tried_once = self.try_once(now, lease, request, &mut source, progress).await;
             let can_repeat = source.take_back(mem::take(&mut request.body));
             let next = match &tried_once {
                 Ok(answer) => {
@@ -101,8 +102,13 @@ impl Job<'_> {
     }
 
     /// Another endpoint than those that were tried; if all were, any.
-    fn pick(&self, tried: &[SocketAddr], progress: &mut Progress) -> Result<Lease, Reason> {
-        let lease = match self.upstream.pick(&self.key, tried) {
+    fn pick(
+        &self,
+        now: Instant,
+        tried: &[SocketAddr],
+        progress: &mut Progress,
+    ) -> Result<Lease, Reason> {
+        let lease = match self.upstream.pick_at(now, &self.key, tried) {
             Err(Reason::NoEndpoint) if !tried.is_empty() => self.upstream.pick(&self.key, &[])?,
             other => other?,
         };
@@ -136,14 +142,15 @@ impl Job<'_> {
 
     async fn try_once(
         &self,
+        now: Instant,
         lease: Lease,
         request: &mut Request,
         source: &mut Source,
         progress: &mut Progress,
     ) -> Result<Answer, SendError> {
-        let due = self.due(Instant::now());
+        let due = self.due(now);
         let result = {
-            let mut sent = pin!(self.send(&lease, request, source, progress));
+            let mut sent = pin!(self.send(now, &lease, request, source, progress));
             let mut alarm = pin!(due.map(|(due, _)| sleep_until(due)));
             poll_fn(|context| match sent.as_mut().poll(context) {
                 Poll::Pending => {
@@ -181,14 +188,14 @@ impl Job<'_> {
 
     async fn send(
         &self,
+        now: Instant,
         lease: &Lease,
         request: &mut Request,
         source: &mut Source,
         progress: &mut Progress,
     ) -> Result<(Response, Option<Stream>, Limits), SendError> {
         let client = self.exchange.map(|it| &*it.connection);
-        let wire = acquire(&self.sender.pools, lease, client).await?;
-        let begun = Instant::now();
+        let (wire, begun) = acquire(&self.sender.pools, lease, client, now).await?;
         let limits = self.limits(begun);
         let nobody = Informational::none();
         let early = self.exchange.map_or(&nobody, |it| &it.early);
@@ -207,7 +214,7 @@ impl Job<'_> {
         if response.status >= 500 {
             lease.failed();
         } else {
-            lease.succeeded(now - begun);
+            lease.answered(begun, now);
         }
         if let (Some(edits), Some(exchange)) = (self.edits, self.exchange) {
             edits.edit_response(exchange, &mut response);

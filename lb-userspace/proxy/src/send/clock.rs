@@ -8,8 +8,13 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Now. Never 0.
 pub(super) fn now_ns() -> u64 {
+    ns_of(Instant::now())
+}
+
+/// A moment, as [`now_ns`] has it.
+pub(super) fn ns_of(moment: Instant) -> u64 {
     // An hour ahead, so that a clock that a test began earlier does not come before the begin.
-    nanoseconds((Instant::now() + HOUR).saturating_duration_since(*EPOCH)).max(1)
+    nanoseconds((moment + HOUR).saturating_duration_since(*EPOCH)).max(1)
 }
 
 /// `length` after `start`; what no clock reaches is very late.

@@ -140,8 +140,8 @@ impl State {
     }
 
     /// Notes an answer that took so long.
-    pub(super) fn answered(&self, latency: Duration) {
-        self.latency.take(nanoseconds(latency) as f64, now_ns());
+    pub(super) fn answered(&self, latency: Duration, now_ns: u64) {
+        self.latency.take(nanoseconds(latency) as f64, now_ns);
         self.counters.latency_ns.add(nanoseconds(latency));
         if self.failures_in_row.load(Relaxed) != 0 {
             self.failures_in_row.store(0, Relaxed);

@@ -1,6 +1,11 @@
 //! A request's hold on an endpoint.
 
-use super::{endpoint::Endpoint, limits::count_in, outlier};
+use super::{
+    clock::{now_ns, ns_of},
+    endpoint::Endpoint,
+    limits::count_in,
+    outlier,
+};
 use crate::http::Reason;
 use std::{
     fmt,
@@ -8,6 +13,7 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// A request (or a connection, or a session) under way at an endpoint, until it is dropped.
 #[derive(Debug)]
@@ -61,7 +67,12 @@ impl Lease {
 
     /// Notes that it answered after so long.
     pub fn succeeded(&self, latency: Duration) {
-        self.0.state.answered(latency);
+        self.0.state.answered(latency, now_ns());
+    }
+
+    /// Notes that it answered now what was asked when it began.
+    pub(super) fn answered(&self, begun: Instant, now: Instant) {
+        self.0.state.answered(now - begun, ns_of(now));
     }
 
     /// Notes that it failed: an error, a timeout, a 5xx.

@@ -2,7 +2,7 @@
 
 use super::{
     balance::{Balancer, Takers, Wanted},
-    clock::now_ns,
+    clock::{now_ns, ns_of},
     endpoint::{Endpoint, State},
     lease::Lease,
     outlier::Member,
@@ -26,6 +26,7 @@ use std::{
         atomic::{AtomicU32, Ordering::Relaxed},
     },
 };
+use tokio::time::Instant;
 
 /// An upstream, shared by all workers.
 #[derive(Debug)]
@@ -191,8 +192,18 @@ impl Upstream {
     /// chosen: without a living one it is [`Reason::NoEndpoint`]. One that is left out for its
     /// failures is chosen only if no other lives.
     pub fn pick(&self, key: &PickKey, exclude: &[SocketAddr]) -> Result<Lease, Reason> {
+        self.pick_at(Instant::now(), key, exclude)
+    }
+
+    /// As [`Upstream::pick`], for who knows the time.
+    pub(super) fn pick_at(
+        &self,
+        now: Instant,
+        key: &PickKey,
+        exclude: &[SocketAddr],
+    ) -> Result<Lease, Reason> {
         let present = self.present.load();
-        let mut wanted = Wanted::sound(exclude);
+        let mut wanted = Wanted::sound(exclude, ns_of(now));
         if let Some(endpoint) = key.pinned.and_then(|id| present.find(id))
             && wanted.admits(endpoint)
         {
@@ -216,7 +227,7 @@ impl Upstream {
         let present = self.present.load();
         let Present { takers, balancer, .. } = &**present;
         let turn = AtomicU32::new(self.shared.turn.load(Relaxed));
-        let mut wanted = Wanted::sound(&[]);
+        let mut wanted = Wanted::sound(&[], now_ns());
         let sound = balancer.choose(takers, &wanted, key.hash, &turn);
         wanted.ejected_too = true;
         let chosen = sound.or_else(|| balancer.choose(takers, &wanted, key.hash, &turn))?;
@@ -245,12 +256,12 @@ impl Upstream {
     /// Whether an endpoint of this id is there and lives.
     pub(super) fn holds(&self, id: u128) -> bool {
         let present = self.present.load();
-        present.find(id).is_some_and(|it| Wanted::sound(&[]).admits(it))
+        present.find(id).is_some_and(|it| Wanted::sound(&[], now_ns()).admits(it))
     }
 
     /// Whether one that may be chosen is there beside these.
     pub(super) fn has_other_than(&self, tried: &[SocketAddr]) -> bool {
-        let mut wanted = Wanted::sound(tried);
+        let mut wanted = Wanted::sound(tried, now_ns());
         wanted.ejected_too = true;
         self.present.load().takers.endpoints.iter().any(|it| wanted.admits(it))
     }

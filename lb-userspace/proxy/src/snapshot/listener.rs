@@ -9,8 +9,12 @@ use crate::{
     send::Upstream,
     stream::{SniRoutes, Weighted},
 };
-use lb_model::{HostPattern, HttpOptions, ListenerProtocol};
-use std::{collections::BTreeMap, sync::Arc};
+use lb_model::{HostPattern, HttpOptions, ListenerProtocol, Route, StreamRoute};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::Arc,
+};
 
 /// Where sessions go: upstreams, in turn by weight.
 pub type Sessions = Arc<Weighted<Arc<Upstream>>>;
@@ -25,6 +29,8 @@ pub struct Listener {
     pub http: Arc<HttpOptions>,
     /// Peers whose word about the client is believed.
     pub trusted: TrustedPeers,
+    /// Clients that may connect; `None` = all.
+    sources: Option<TrustedPeers>,
     /// Which rule an HTTP request takes.
     pub routes: Table<Arc<Rule>>,
     /// Where a session goes, by server name; those without one go where any goes.
@@ -41,7 +47,7 @@ impl Listener {
     pub(super) fn compile(
         name: &Arc<str>,
         model: &lb_model::Listener,
-        wanted: &lb_model::Proxy,
+        attached: &Attached<'_>,
         rules: &BTreeMap<Arc<str>, Arc<Rule>>,
         upstreams: &BTreeMap<Arc<str>, Arc<Upstream>>,
         context: Context<'_>,
@@ -54,12 +60,13 @@ impl Listener {
         );
         limit.set_max(model.connections_max);
         let stats = before.map(|it| Arc::clone(&it.stats));
-        let (routes, http_count) = routes(name, model, wanted, rules, problems);
-        let (streams, stream_count) = streams(name, model, wanted, upstreams);
+        let (routes, http_count) = routes(attached.routes_of(name), model, rules, problems);
+        let (streams, stream_count) = streams(attached.streams_of(name), model, upstreams);
         Self {
             name: Arc::clone(name),
             http: Arc::new(model.http.clone()),
             trusted: TrustedPeers::new(&model.http.trusted_peers),
+            sources: (!model.sources.is_empty()).then(|| TrustedPeers::new(&model.sources)),
             routes,
             streams,
             limit,
@@ -67,6 +74,11 @@ impl Listener {
             attached_count: http_count + stream_count,
             model: model.clone(),
         }
+    }
+
+    /// Whether a client may connect.
+    pub fn admits(&self, client: IpAddr) -> bool {
+        self.sources.as_ref().is_none_or(|it| it.hold(client))
     }
 
     /// Whether UDP is served.
@@ -85,24 +97,52 @@ impl Listener {
     }
 }
 
+/// Routes by listener, in order of their names: found once for all listeners, of which there may
+/// be thousands.
+pub(super) struct Attached<'a> {
+    routes: HashMap<&'a str, Vec<(&'a str, &'a Route)>>,
+    streams: HashMap<&'a str, Vec<(&'a str, &'a StreamRoute)>>,
+}
+
+impl<'a> Attached<'a> {
+    pub(super) fn of(wanted: &'a lb_model::Proxy) -> Self {
+        let mut attached = Self { routes: HashMap::new(), streams: HashMap::new() };
+        for (name, route) in &wanted.routes {
+            for listener in &route.listeners {
+                attached.routes.entry(listener).or_default().push((name, route));
+            }
+        }
+        for (name, route) in &wanted.stream_routes {
+            for listener in &route.listeners {
+                attached.streams.entry(listener).or_default().push((name, route));
+            }
+        }
+        attached
+    }
+
+    fn routes_of(&self, listener: &str) -> &[(&'a str, &'a Route)] {
+        self.routes.get(listener).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn streams_of(&self, listener: &str) -> &[(&'a str, &'a StreamRoute)] {
+        self.streams.get(listener).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
 fn routes(
-    name: &Arc<str>,
+    attached: &[(&str, &Route)],
     model: &lb_model::Listener,
-    wanted: &lb_model::Proxy,
     rules: &BTreeMap<Arc<str>, Arc<Rule>>,
     problems: &mut Vec<Problem>,
 ) -> (Table<Arc<Rule>>, usize) {
     let mut builder = TableBuilder::new(model.host.clone());
     let mut attached_count = 0;
-    for (route_name, route) in &wanted.routes {
-        if !route.listeners.contains(&**name) {
-            continue;
-        }
+    for (route_name, route) in attached {
         let rule = |index: usize| {
             let rule = route.rules.get(index)?;
             rules.get(&*super::rule::name(route_name, index, rule)).cloned()
         };
-        match builder.add(&route_name.as_str().into(), route, rule) {
+        match builder.add(&(*route_name).into(), route, rule) {
             Ok(is_attached) => attached_count += usize::from(is_attached),
             Err(error) => problems
                 .push(Problem { object: format!("route {route_name}"), why: error.to_string() }),
@@ -112,13 +152,11 @@ fn routes(
 }
 
 fn streams(
-    name: &Arc<str>,
+    attached: &[(&str, &StreamRoute)],
     model: &lb_model::Listener,
-    wanted: &lb_model::Proxy,
     upstreams: &BTreeMap<Arc<str>, Arc<Upstream>>,
 ) -> (SniRoutes<Sessions>, usize) {
-    let mut attached: Vec<_> =
-        wanted.stream_routes.iter().filter(|(_, it)| it.listeners.contains(&**name)).collect();
+    let mut attached = attached.to_vec();
     attached.sort_by_key(|(name, route)| (route.age, *name));
     let mut streams = SniRoutes::default();
     for (_, route) in &attached {

@@ -7,6 +7,7 @@ mod listener;
 mod ports;
 mod rule;
 
+use listener::Attached;
 pub use listener::{Listener, Sessions};
 pub use ports::{Port, Ports};
 pub use rule::{Rule, name as rule_name};
@@ -149,12 +150,13 @@ impl Snapshot {
     }
 
     fn compile_listeners(&mut self, wanted: &lb_model::Proxy, context: Context<'_>) {
+        let attached = Attached::of(wanted);
         for (name, model) in &wanted.listeners {
             let key: Arc<str> = name.as_str().into();
             let compiled = Listener::compile(
                 &key,
                 model,
-                wanted,
+                &attached,
                 &self.rules,
                 &self.upstreams,
                 context,

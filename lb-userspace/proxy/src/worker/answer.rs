@@ -19,14 +19,14 @@ impl Service for Rc<Worker> {
         mut request: Request,
         early: Informational,
     ) -> Response {
-        let snapshot = self.snapshot();
+        let upstreams = Upstreams { worker: Self::clone(self), snapshot: self.snapshot() };
         let record = record(connection, &request);
         let connection = Rc::clone(connection);
         let mut exchange = Exchange { connection, record, prefix_bytes: 0, early };
-        let mut response = self.answer(&snapshot, &mut exchange, &mut request).await;
+        let mut response = upstreams.answer(&mut exchange, &mut request).await;
         let mut record = exchange.record;
         (record.status, record.reason) = (response.status, response.reason);
-        response.record = Some(Box::new(record));
+        response.record = Some(record);
         response
     }
 
@@ -57,14 +57,9 @@ impl Service for Rc<Worker> {
     }
 }
 
-impl Worker {
-    async fn answer(
-        self: &Rc<Self>,
-        snapshot: &Arc<Snapshot>,
-        exchange: &mut Exchange,
-        request: &mut Request,
-    ) -> Response {
-        let (listener, rule) = match find(snapshot, &exchange.connection, request) {
+impl Upstreams {
+    async fn answer(&self, exchange: &mut Exchange, request: &mut Request) -> Response {
+        let (listener, rule) = match find(&self.snapshot, &exchange.connection, request) {
             Ok(found) => found,
             Err(reason) => return Response::refusal(reason),
         };
@@ -73,7 +68,7 @@ impl Worker {
         record.listener_stats = Some(Arc::clone(&listener.stats));
         let sender = filter::extend(request, &exchange.connection, &listener.trusted);
         record.client = sender.client;
-        record.fields = logged(snapshot, request);
+        record.fields = logged(&self.snapshot, request);
         filter::identify(exchange, request, sender.is_trusted);
         let Some((rule, prefix_bytes)) = rule else {
             return finish(&Filters::default(), exchange, request, Reason::NoRoute);
@@ -84,23 +79,16 @@ impl Worker {
         if !rule.allows(&request.method) {
             return finish(&rule.filters, exchange, request, Reason::MethodRefused);
         }
-        self.run(snapshot, exchange, request, &rule).await
+        self.run(exchange, request, rule).await
     }
 
-    async fn run(
-        self: &Rc<Self>,
-        snapshot: &Arc<Snapshot>,
-        exchange: &mut Exchange,
-        request: &mut Request,
-        rule: &Rule,
-    ) -> Response {
+    async fn run(&self, exchange: &mut Exchange, request: &mut Request, rule: &Rule) -> Response {
         let facts = rule.filters.facts(request);
-        let ask = Upstreams { worker: Rc::clone(self), snapshot: Arc::clone(snapshot) };
-        let admitted = rule.filters.request(exchange, request, &ask).await;
+        let admitted = rule.filters.request(exchange, request, self).await;
         let mut response = match admitted {
             Ok(()) => {
                 let request = std::mem::take(request);
-                send::dispatch(&self.sender, exchange, &rule.plan, request).await
+                send::dispatch(&self.worker.sender, exchange, &rule.plan, request).await
             }
             Err(answer) => answer,
         };
@@ -111,13 +99,13 @@ impl Worker {
 
 /// What serves a request: its listener, and the rule with the bytes of the path that its prefix
 /// matched.
-type Serving = (Arc<Listener>, Option<(Arc<Rule>, usize)>);
+type Serving<'a> = (&'a Arc<Listener>, Option<(&'a Rule, usize)>);
 
-fn find(
-    snapshot: &Snapshot,
+fn find<'a>(
+    snapshot: &'a Snapshot,
     connection: &Connection,
     request: &Request,
-) -> Result<Serving, Reason> {
+) -> Result<Serving<'a>, Reason> {
     let port = snapshot.tcp.find(connection.local).ok_or(Reason::NoListener)?;
     let host = str::from_utf8(request.host()).map_err(|_| Reason::NoListener)?;
     let listener = port.listener_for(Some(host)).ok_or(Reason::NoListener)?;
@@ -125,8 +113,7 @@ fn find(
         return Err(Reason::Misdirected);
     }
     let found = listener.routes.find(request);
-    let rule = found.map(|it| (Arc::clone(it.value), it.prefix_bytes));
-    Ok((Arc::clone(listener), rule))
+    Ok((listener, found.map(|it| (&**it.value, it.prefix_bytes))))
 }
 
 /// Whether another listener took the connection's handshake (RFC 9110, section 15.5.20).
@@ -143,9 +130,8 @@ fn finish(filters: &Filters, exchange: &Exchange, request: &Request, reason: Rea
     response
 }
 
-fn record(connection: &Connection, request: &Request) -> Record {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into();
-    Record {
+fn record(connection: &Connection, request: &Request) -> Box<Record> {
+    Box::new(Record {
         started: Instant::now(),
         method: request.method.clone(),
         version: request.version,
@@ -166,6 +152,13 @@ fn record(connection: &Connection, request: &Request) -> Record {
         fields: Vec::new(),
         listener_stats: None,
         rule_stats: None,
+    })
+}
+
+fn text(bytes: &[u8]) -> Box<str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => String::from_utf8_lossy(bytes).into(),
     }
 }
 
@@ -173,7 +166,7 @@ fn record(connection: &Connection, request: &Request) -> Record {
 fn logged(snapshot: &Snapshot, request: &Request) -> Vec<(Box<str>, Box<str>)> {
     let value = |name: &str| {
         let value = request.field(name)?;
-        Some((name.into(), String::from_utf8_lossy(value).into()))
+        Some((name.into(), text(value)))
     };
     snapshot.logged_fields.iter().filter_map(|name| value(name)).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::Worker;
 use crate::{
-    accept::{Accepted, Handler},
+    accept::{Accepted, Ending, Handler},
     account::AccessLogger,
     connection::Connection,
     http,
@@ -18,28 +18,27 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::oneshot};
 
 impl Handler for Worker {
-    async fn serve(self: Rc<Self>, accepted: Accepted) {
-        let _open = self.open();
-        let Ok(local) = accepted.stream.local_addr() else { return };
-        let snapshot = self.snapshot();
-        let Some(port) = snapshot.tcp.find(local).cloned() else { return };
-        drop(snapshot);
-        let Some(first) = port.first().cloned() else { return };
-        let Some(_all) = self.common.limit.take() else { return };
-        let Some(_own) = first.limit.take() else { return };
-        first.stats.connected(self.index);
-        self.begin(accepted, local, &port, &first).await;
+    fn serve(self: Rc<Self>, accepted: Accepted) -> impl Future<Output = ()> {
+        // At once: a stop waits for what was accepted, even if nothing was done about it yet.
+        let open = self.open();
+        async move {
+            self.serve_one(accepted).await;
+            drop(open);
+        }
     }
 
-    async fn datagrams(self: Rc<Self>, socket: UdpSocket) {
-        super::datagram::serve(&self, socket).await;
+    async fn datagrams(self: Rc<Self>, socket: UdpSocket, ending: oneshot::Receiver<Ending>) {
+        super::datagram::serve(&self, socket, ending).await;
+    }
+
+    fn drain(&self) {
+        self.drain_start.start();
     }
 
     async fn drained(self: Rc<Self>) {
-        self.drain_start.start();
         while self.open.get() > 0 {
             self.closed.notified().await;
         }
@@ -54,6 +53,18 @@ struct Begun {
 }
 
 impl Worker {
+    async fn serve_one(self: &Rc<Self>, accepted: Accepted) {
+        let Ok(local) = accepted.stream.local_addr() else { return };
+        let snapshot = self.snapshot();
+        let Some(port) = snapshot.tcp.find(local).cloned() else { return };
+        drop(snapshot);
+        let Some(first) = port.first().cloned() else { return };
+        let Some(_all) = self.common.limit.take() else { return };
+        let Some(_own) = first.limit.take() else { return };
+        first.stats.connected(self.index);
+        self.begin(accepted, local, &port, &first).await;
+    }
+
     async fn begin(
         self: &Rc<Self>,
         accepted: Accepted,
@@ -119,8 +130,20 @@ impl Worker {
     }
 
     async fn speak(self: &Rc<Self>, io: Io, connection: Connection, listener: &Arc<Listener>) {
+        if !self.admits(&connection, listener) {
+            return;
+        }
         let (service, options) = (Rc::new(Rc::clone(self)), Arc::clone(&listener.http));
         http::serve(io, Rc::new(connection), service, options, self.drain.clone()).await;
+    }
+
+    /// Whether the client may connect; a refusal is counted.
+    fn admits(&self, connection: &Connection, listener: &Arc<Listener>) -> bool {
+        let admits = listener.admits(connection.client.ip());
+        if !admits {
+            listener.stats.refused(self.index, http::Reason::AddressDenied);
+        }
+        admits
     }
 
     /// Passes a session on to where its server name leads.
@@ -131,6 +154,9 @@ impl Worker {
         listener: &Arc<Listener>,
         server_name: Option<&str>,
     ) {
+        if !self.admits(&connection, listener) {
+            return;
+        }
         let Some(plan) = listener.streams.find(server_name) else {
             listener.stats.refused(self.index, http::Reason::NoRoute);
             return;

@@ -10,6 +10,7 @@
 mod attack;
 mod conformance;
 mod endpoint;
+mod farewell;
 mod harness;
 #[expect(unreachable_pub, reason = "it is a module of a library, too")]
 #[path = "../../../../tests/src/http2/mod.rs"]

@@ -27,6 +27,14 @@ families! {
         "Things that are not as they should be; lbctl status says which.";
     LOG_DROPPED "lb_access_log_dropped_lines_total" "counter" []
         "Lines that the access log lost since its file was last changed, because it was too slow.";
+    CLUSTER_WATCHED "lb_cluster_watched" "gauge" ["cluster"]
+        "1 if changes in the cluster come as they happen, else 0.";
+    CLUSTER_SINCE "lb_cluster_since_timestamp_seconds" "gauge" ["cluster"]
+        "Since when that is so, seconds since the Unix epoch.";
+    CLUSTER_OBJECTS "lb_cluster_objects" "gauge" ["cluster", "kind"]
+        "Objects of the cluster that are known.";
+    CLUSTER_MALFORMED "lb_cluster_malformed_objects" "gauge" ["cluster"]
+        "Objects that cannot be read; their last good selves are served.";
     L4_PACKETS "lb_l4_packets_total" "counter" ["vip", "service", "direction"]
         "Frames forwarded to backends, replied to clients, or given to the proxy.";
     L4_BYTES "lb_l4_bytes_total" "counter" ["vip", "service", "direction"]

@@ -1,7 +1,11 @@
 use super::*;
-use crate::{config, proxy::snapshot::Context};
+use crate::{config, kube::ClusterState, proxy::snapshot::Context};
 use families::{ALL, Family};
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 const FILE: &str = r#"
 listeners:
@@ -19,10 +23,20 @@ fn rendered() -> String {
     let shop = &snapshot.upstreams["shop"];
     drop(shop.pick(&shop.key(None, None), &[]).unwrap());
     shop.set_health("10.2.0.12:8080", None, false);
+    let cluster = ClusterReport {
+        name: "blue".to_owned(),
+        state: ClusterState::Away,
+        since_ms: 5_000,
+        last_error: None,
+        forbidden: BTreeMap::new(),
+        malformed: [("Service a/x".to_owned(), "no".to_owned())].into(),
+        objects: [("Service".to_owned(), 2)].into(),
+    };
     render(&Counted {
         view: &View::default(),
         snapshot: &snapshot,
         generation: &GenerationResource::new("test", 4),
+        clusters: &[cluster],
         dropped_lines: 3,
     })
 }
@@ -33,6 +47,10 @@ fn tells_what_is_counted() {
     for line in [
         "lb_generation{kind=\"applied\"} 4",
         "lb_access_log_dropped_lines_total 3",
+        "lb_cluster_watched{cluster=\"blue\"} 0",
+        "lb_cluster_since_timestamp_seconds{cluster=\"blue\"} 5",
+        "lb_cluster_objects{cluster=\"blue\",kind=\"Service\"} 2",
+        "lb_cluster_malformed_objects{cluster=\"blue\"} 1",
         "lb_listener_connections{listener=\"web\"} 0",
         "lb_tls_handshakes_total{listener=\"web\",result=\"failed\"} 0",
         "lb_upstream_up{upstream=\"shop\",endpoint=\"10.2.0.11:8080\"} 1",

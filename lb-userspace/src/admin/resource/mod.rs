@@ -6,6 +6,7 @@
 mod backend;
 mod certificate;
 mod change;
+mod cluster;
 mod flow;
 mod generation;
 mod list;
@@ -21,6 +22,7 @@ mod why;
 pub use backend::{BackendHealth, BackendNextHop, BackendResource, address, backends};
 pub use certificate::{CertificateResource, certificates};
 pub use change::{BackendChange, ChangeResource, changes};
+pub use cluster::degraded;
 pub use flow::{FlowFilter, FlowKind, FlowResource};
 pub use generation::{ConfigurationStatus, GenerationResource, InterfaceResource};
 pub use list::{API_VERSION, Kind, List};

@@ -167,6 +167,7 @@ fn describe_path(path: &PathMatch) -> String {
         PathMatch::Prefix(path) => format!("prefix {path}"),
         PathMatch::PrefixIgnoreCase(path) => format!("prefix (any case) {path}"),
         PathMatch::Regex(text) => format!("regex {text}"),
+        PathMatch::Method(method) => format!("gRPC method {method}"),
     }
 }
 

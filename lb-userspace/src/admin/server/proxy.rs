@@ -55,11 +55,13 @@ async fn get_certificates(State(api): State<Api>) -> Json<List<CertificateResour
 
 async fn get_metrics(State(api): State<Api>) -> Result<impl IntoResponse, Failure> {
     let view = api.view().await?;
-    let (snapshot, status) = (api.snapshot(), api.status.load_full());
+    let snapshot = api.snapshot();
     let dropped_lines = api.proxy.log.load().as_ref().map_or(0, |it| it.dropped_lines());
+    let (generation, clusters) = (api.generation(), api.clusters.borrow().clone());
     let text = blocking(move || {
-        let generation = &status.generation;
-        render(&Counted { view: &view, snapshot: &snapshot, generation, dropped_lines })
+        let (generation, clusters) = (&generation, clusters.as_slice());
+        let (view, snapshot) = (&view, &*snapshot);
+        render(&Counted { view, snapshot, generation, clusters, dropped_lines })
     });
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], text.await?))
 }

@@ -52,9 +52,16 @@ pub(super) fn serve(desired: Desired) -> (TempDir, Client) {
     let board = parts.checkers.board();
     let proxy = parts.proxy.common();
     let mut daemon = Daemon::new(parts);
-    daemon.start(desired, BTreeMap::new()).unwrap();
+    daemon.start(desired.into(), BTreeMap::new()).unwrap();
     let (commands, mut asked) = mpsc::channel(1);
-    let api = Api { status: daemon.status(), inspect: Arc::new(Idle), proxy, board, commands };
+    let api = Api {
+        status: daemon.status(),
+        inspect: Arc::new(Idle),
+        proxy,
+        board,
+        commands,
+        clusters: watch::channel(Vec::new()).1,
+    };
     let (events, received) = mpsc::channel(1);
     tokio::spawn(daemon.run(received));
     tokio::spawn(async move {

@@ -7,6 +7,7 @@ mod address;
 mod backend;
 mod fit;
 mod health;
+mod kubernetes;
 mod policy;
 mod proxy;
 mod scalar;
@@ -19,7 +20,10 @@ use super::{
     located::Located,
     schema,
 };
-use crate::model::{Desired, Settings, Vip};
+use crate::{
+    kube::Options,
+    model::{Desired, Settings, Vip},
+};
 use lb_common::limits;
 use policy::Policy;
 use std::{
@@ -32,7 +36,7 @@ pub(super) fn lower(
     located: &Located<schema::File>,
     files: &mut Files,
     report: &mut Report,
-) -> Desired {
+) -> (Desired, Option<Options>) {
     let file = &located.value;
     something_is_wanted(located, report);
     let interfaces = file.interfaces.as_ref();
@@ -50,18 +54,20 @@ pub(super) fn lower(
         }
     }
     let proxy = proxy::lower(file, &mut whole, files, report);
+    let options = kubernetes::lower(file, files, report);
     whole.nat_sources(file, &settings.nat_source);
     whole.check(report);
     packets_arrive_somewhere(file, report);
-    Desired { interfaces, settings, services, proxy: Box::new(proxy) }
+    (Desired { interfaces, settings, services, proxy: Box::new(proxy) }, options)
 }
 
 /// A file that was cut or emptied by accident must not take everything away.
 fn something_is_wanted(file: &Located<schema::File>, report: &mut Report) {
-    if file.value.services.is_none() && file.value.listeners.is_none() {
+    let schema::File { services, listeners, kubernetes, .. } = &file.value;
+    if services.is_none() && listeners.is_none() && kubernetes.is_none() {
         report.error(
             file.at,
-            "neither `services` nor `listeners`",
+            "neither `services` nor `listeners` nor `kubernetes`",
             "to forward nothing, write `services: []`; check the indentation if they are there",
         );
     }
@@ -76,7 +82,10 @@ fn packets_arrive_somewhere(file: &schema::File, report: &mut Report) {
     let vip = file.listeners.iter().flatten().find_map(|listener| {
         listener.vips.as_ref().filter(|vips| !vips.value.is_empty()).map(|vips| vips.at)
     });
-    let Some(at) = service.or(vip) else { return };
+    let pools = file.kubernetes.iter().flat_map(|it| it.pools.iter().flatten());
+    let mut steered = pools.filter(|it| it.bind != Some(true));
+    let pool = steered.next().map(|it| it.name.at);
+    let Some(at) = service.or(vip).or(pool) else { return };
     report.error(
         file.interfaces.as_ref().map_or(at, |list| list.at),
         "no interfaces",

@@ -92,18 +92,23 @@ impl<'a> From<&'a schema::Service> for Fields<'a> {
     }
 }
 
+/// How packets reach backends.
+pub(super) const fn mode(mode: schema::Mode) -> ForwardingMode {
+    match mode {
+        schema::Mode::Auto => ForwardingMode::Auto,
+        schema::Mode::L2dsr => ForwardingMode::L2dsr,
+        schema::Mode::Tunnel => ForwardingMode::Tunnel,
+        schema::Mode::Nat => ForwardingMode::Nat,
+        schema::Mode::Dnat => ForwardingMode::Dnat,
+    }
+}
+
 impl Policy {
     /// These values, where `fields` says nothing else.
     pub(super) fn overridden_by(&self, fields: &Fields<'_>, report: &mut Report) -> Self {
         let mut policy = self.clone();
         if let Some(mode) = fields.mode {
-            policy.mode = match mode {
-                schema::Mode::Auto => ForwardingMode::Auto,
-                schema::Mode::L2dsr => ForwardingMode::L2dsr,
-                schema::Mode::Tunnel => ForwardingMode::Tunnel,
-                schema::Mode::Nat => ForwardingMode::Nat,
-                schema::Mode::Dnat => ForwardingMode::Dnat,
-            };
+            policy.mode = self::mode(mode);
         }
         if let Some(affinity) = fields.affinity {
             policy.affinity = match affinity {

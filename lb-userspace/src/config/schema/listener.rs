@@ -24,6 +24,8 @@ pub(in crate::config) struct Listener {
     pub(in crate::config) http: Option<Located<Http>>,
     /// Connections begin with a PROXY protocol header. Default false.
     pub(in crate::config) proxy_protocol: Option<Located<bool>>,
+    /// Clients that may connect: addresses and prefixes. Default: everybody.
+    pub(in crate::config) sources: Option<Vec<Located<String>>>,
     /// Connections at once. Default 65536.
     #[schemars(range(min = 1, max = 16_777_216))]
     pub(in crate::config) connections_max: Option<Located<i64>>,

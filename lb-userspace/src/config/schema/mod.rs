@@ -7,6 +7,7 @@
 mod auth;
 mod filter;
 mod health;
+mod kubernetes;
 mod listener;
 mod proxy;
 mod route;
@@ -21,6 +22,9 @@ pub(super) use filter::{
     PathRewrite, RateKey, RateLimit, Redirect, Rewrite, Scheme,
 };
 pub(super) use health::{Health, HttpProbe, NoProbe};
+pub(super) use kubernetes::{
+    ConfigMap, Discovery, DiscoveryRule, IngressAddress, Kubernetes, Pool,
+};
 pub(super) use listener::{
     ClientAuth, ClientAuthMode, Http, Listener, ListenerProtocol, ListenerTls, TlsVersion,
 };
@@ -53,7 +57,7 @@ pub(super) struct File {
     pub(super) settings: Option<Settings>,
     /// What a service or an upstream that does not say otherwise gets.
     pub(super) defaults: Option<Defaults>,
-    /// The services. May be empty, but must be written if there are no listeners.
+    /// The services. May be empty, but must be written if there are neither listeners nor clusters.
     pub(super) services: Option<Vec<Service>>,
     /// What holds for the whole L7 proxy.
     pub(super) proxy: Option<Proxy>,
@@ -67,6 +71,8 @@ pub(super) struct File {
     pub(super) stream_routes: Option<Vec<StreamRoute>>,
     /// Endpoints that answer alike, and how they are spoken to.
     pub(super) upstreams: Option<Vec<Upstream>>,
+    /// Clusters that are watched, and what of them is served.
+    pub(super) kubernetes: Option<Kubernetes>,
 }
 
 /// What a service or an upstream that does not say otherwise gets.

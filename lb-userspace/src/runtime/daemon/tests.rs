@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     health::test_service::{backend, service},
-    model::{ProxySettings, Service},
+    model::{Desired, ProxySettings, Service},
     reconcile::Tables,
 };
 use std::path::Path;
@@ -21,7 +21,7 @@ struct Running {
     directory: TempDir,
     status: Arc<ArcSwap<Status>>,
     events: mpsc::Sender<Event>,
-    task: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<Ended>,
 }
 
 /// A daemon's parts over tables in memory, with its files in `folder`.
@@ -36,13 +36,14 @@ pub(crate) fn parts(folder: &Path) -> Parts<Tables> {
         drains: Drains::new(folder.join("drains.json")),
         instance: "test".to_owned(),
         file: "lb.yaml".to_owned(),
+        outcomes: watch::channel(Outcome::default()).0,
     }
 }
 
 fn start() -> Running {
     let directory = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::new(parts(directory.path()));
-    daemon.start(desired(web()), BTreeMap::new()).unwrap();
+    daemon.start(desired(web()).into(), BTreeMap::new()).unwrap();
     let status = daemon.status();
     let (events, received) = mpsc::channel(64);
     Running { directory, status, events, task: tokio::spawn(daemon.run(received)) }
@@ -62,6 +63,7 @@ impl Running {
     }
 
     async fn configure(&self, result: Result<Desired, String>) {
+        let result = result.map(Configuration::from);
         self.events.send(Event::Configuration { cause: "test", result }).await.unwrap();
         // Answered after the configuration was acted on: events keep their order.
         self.drain("b", false).await.unwrap();
@@ -134,5 +136,5 @@ async fn all_backends_down_is_degraded() {
 async fn stop_ends_the_loop() {
     let running = start();
     running.events.send(Event::Stop).await.unwrap();
-    running.task.await.unwrap();
+    assert_eq!(running.task.await.unwrap(), Ended::Stopped);
 }

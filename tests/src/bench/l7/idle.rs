@@ -1,39 +1,118 @@
 //! What an idle connection costs in memory.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{Read, Write},
     net::TcpStream,
+    sync::Arc,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::aws_lc_rs::default_provider,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
 
-use super::report::Measured;
+use super::{Scenario, report::Measured};
 use crate::rivals::{Ports, process::Process};
 
 /// Connections held open: with two files for each, HAProxy must stay below a common hard limit of
 /// 20,000 open files.
 const CONNECTIONS: u32 = 9_500;
+/// The same with TLS, where opening one takes longer.
+const TLS_CONNECTIONS: u32 = 2_000;
 
 /// Opens connections, has one request answered on each, and sees what memory they keep.
-pub(super) fn measure(process: &Process, ports: Ports) -> Result<Measured> {
+pub(super) fn measure(scenario: Scenario, process: &Process, ports: Ports) -> Result<Measured> {
+    let config = scenario.is_secure().then(config).transpose()?;
+    let count = if config.is_some() { TLS_CONNECTIONS } else { CONNECTIONS };
     let before = process.rss_bytes()?;
     let mut held = Vec::new();
-    for number in 0..CONNECTIONS {
-        held.push(ask(ports.http).with_context(|| format!("connection {number}"))?);
+    let mut held_tls = Vec::new();
+    for number in 0..count {
+        let opened = match &config {
+            Some(config) => open_tls(ports.https, config).map(|it| held_tls.push(it)),
+            None => open(ports.http).map(|it| held.push(it)),
+        };
+        opened.with_context(|| format!("connection {number}"))?;
     }
     let kept = process.rss_bytes()?.saturating_sub(before);
-    Ok(Measured { rss_bytes: kept / u64::from(CONNECTIONS), ..Measured::default() })
+    Ok(Measured { rss_bytes: kept / u64::from(count), ..Measured::default() })
 }
 
-fn ask(port: u16) -> Result<TcpStream> {
+fn open(port: u16) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    ask(&mut stream)?;
+    Ok(stream)
+}
+
+fn open_tls(
+    port: u16,
+    config: &Arc<ClientConfig>,
+) -> Result<StreamOwned<ClientConnection, TcpStream>> {
+    let name = ServerName::try_from("bench.example")?;
+    let connection = ClientConnection::new(Arc::clone(config), name)?;
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    let mut stream = StreamOwned::new(connection, stream);
+    ask(&mut stream)?;
+    Ok(stream)
+}
+
+fn ask(stream: &mut (impl Read + Write)) -> Result<()> {
     stream.write_all(b"GET /small HTTP/1.1\r\nHost: bench.example\r\n\r\n")?;
     let mut response = Vec::new();
     let mut buffer = [0; 1_024];
     while !response.ends_with(b"xxxx") {
         let count = stream.read(&mut buffer)?;
-        anyhow::ensure!(count > 0, "closed after {} bytes", response.len());
+        ensure!(count > 0, "closed after {} bytes", response.len());
         response.extend(buffer.iter().take(count));
     }
-    Ok(stream)
+    Ok(())
+}
+
+fn config() -> Result<Arc<ClientConfig>> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+    let builder = builder.with_safe_default_protocol_versions()?.dangerous();
+    let builder = builder.with_custom_certificate_verifier(Arc::new(Anyone));
+    Ok(Arc::new(builder.with_no_client_auth()))
+}
+
+/// Believes every certificate: this is about memory.
+#[derive(Debug)]
+struct Anyone;
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        default_provider().signature_verification_algorithms.supported_schemes()
+    }
 }

@@ -1,10 +1,10 @@
-//! Load: wrk for HTTP/1.1, h2load for HTTP/2.
+//! Load: wrk for HTTP/1.1, h2load for HTTP/2, `openssl s_time` for resumed sessions.
 
 use std::{fs, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::scenario::Scenario;
+use super::scenario::{Scenario, message};
 use crate::rivals::process::{Cores, on_core};
 
 /// Connections at once.
@@ -43,8 +43,11 @@ end
 
 /// Puts load on `url` for so long.
 pub(super) fn run(scenario: Scenario, url: &str, duration: Duration, cores: Cores) -> Result<Load> {
-    if scenario == Scenario::H2 {
+    if scenario.is_http2() {
         return h2load(scenario, url, duration, cores);
+    }
+    if scenario == Scenario::TlsResume {
+        return resume(scenario, url, duration, cores);
     }
     let folder = tempfile::tempdir()?;
     let script = folder.path().join("report.lua");
@@ -84,6 +87,13 @@ fn h2load(scenario: Scenario, url: &str, duration: Duration, cores: Cores) -> Re
     let seconds = duration.as_secs().max(1);
     h2load.args(["-t1", &format!("-c{H2_CONNECTIONS}"), &format!("-m{H2_STREAMS}")]);
     h2load.args(["-D", &seconds.to_string(), "-H", &format!(":authority: {}", scenario.host())]);
+    let folder = tempfile::tempdir()?;
+    if scenario == Scenario::Grpc {
+        let file = folder.path().join("message");
+        fs::write(&file, message())?;
+        h2load.arg("-d").arg(file);
+        h2load.args(["-H", "content-type: application/grpc", "-H", "te: trailers"]);
+    }
     let text = output(h2load.arg(url), cores)?;
     let counts = text
         .lines()
@@ -96,6 +106,25 @@ fn h2load(scenario: Scenario, url: &str, duration: Duration, cores: Cores) -> Re
     Ok(Load {
         requests: count(" succeeded"),
         failures: count(" failed") + count(" errored") + count(" timeout"),
+        took: Duration::from_secs(seconds),
+        ..Load::default()
+    })
+}
+
+/// One connection after the other, each with the session of the one before.
+fn resume(scenario: Scenario, url: &str, duration: Duration, cores: Cores) -> Result<Load> {
+    let address = url.split('/').nth(2).context("no address")?;
+    let seconds = duration.as_secs().max(1);
+    let mut openssl = Command::new("openssl");
+    openssl.args(["s_time", "-reuse", "-connect", address, "-www", scenario.path()]);
+    let text = output(openssl.args(["-time", &seconds.to_string()]), cores)?;
+    // A letter for each connection: `r` for a resumed session. Before that, some to get one.
+    let (_, marks) = text.rsplit_once("starting\n").with_context(|| text.clone())?;
+    let marks = marks.lines().next().unwrap_or_default();
+    let resumed = marks.bytes().filter(|it| *it == b'r').count();
+    Ok(Load {
+        requests: resumed as u64,
+        failures: (marks.len() - resumed) as u64,
         took: Duration::from_secs(seconds),
         ..Load::default()
     })
@@ -118,7 +147,20 @@ pub(super) fn fetch(scenario: Scenario, url: &str) -> Result<Vec<u8>> {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--fail", "--insecure", "--max-time", "2"]);
     curl.args(["-H", &format!("Host: {}", scenario.host())]);
-    curl.arg(if scenario == Scenario::H2 { "--http2" } else { "--http1.1" });
+    curl.arg(if scenario.is_http2() { "--http2" } else { "--http1.1" });
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("message");
+    fs::write(&file, message())?;
+    if scenario == Scenario::Grpc {
+        curl.args(["-H", "content-type: application/grpc", "-H", "te: trailers"]);
+        curl.arg("--data-binary").arg(format!("@{}", file.display()));
+        // curl shows no trailers.
+        let mut nghttp = Command::new("nghttp");
+        nghttp.args(["-nv", "-H", "content-type: application/grpc", "-H", "te: trailers"]);
+        let frames = nghttp.arg("-d").arg(&file).arg(url).output()?.stdout;
+        let has_status = String::from_utf8_lossy(&frames).contains("grpc-status: 0");
+        ensure!(has_status, "no trailer");
+    }
     let output = curl.arg(url).output()?;
     ensure!(output.status.success(), "curl ended with {}", output.status);
     Ok(output.stdout)

@@ -18,6 +18,7 @@ mod load;
 mod origin;
 mod report;
 mod scenario;
+mod websocket;
 
 pub use report::Report;
 pub use scenario::Scenario;
@@ -26,11 +27,11 @@ use origin::Origin;
 use report::{Measured, Row};
 
 use crate::rivals::{
-    Ports, Proxy, Site, package,
+    Ports, Proxy, Site, Speaks, package,
     process::{self, Process},
 };
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -112,7 +113,13 @@ impl Running {
         std::fs::create_dir_all(folder)?;
         let ports = Ports::free()?;
         let hosts_count = if scenario == Scenario::Routes { scenario::HOSTS } else { 0 };
-        let site = Site { folder, ports, origin: origin.port, hosts_count };
+        let speaks = scenario.speaks();
+        let origin = match speaks {
+            Speaks::Http1 => origin.port,
+            Speaks::Grpc => origin.grpc_port,
+            Speaks::WebSocket => websocket::origin(cores)?,
+        };
+        let site = Site { folder, ports, origin, speaks, hosts_count };
         let command = proxy.configure(&site, programs)?;
         let process = Process::on_core(&command, folder, cores.proxy)?;
         let running = Self { proxy, scenario, ports, process };
@@ -127,22 +134,34 @@ impl Running {
         let url = self.scenario.url(self.ports);
         let what = format!("{url} answers");
         crate::wait::eventually(Duration::from_mins(1), &what, || {
-            load::fetch(self.scenario, &url)
-                .ok()
-                .filter(|body| *body == self.scenario.body())
-                .map(drop)
+            if self.scenario == Scenario::WebSocket {
+                return websocket::prove(self.address()).ok();
+            }
+            let body = load::fetch(self.scenario, &url).ok();
+            body.filter(|body| *body == self.scenario.body()).map(drop)
         })
     }
 
-    fn measure(&self, duration: Duration, cores: process::Cores) -> Result<Measured> {
-        if self.scenario == Scenario::Idle {
-            return idle::measure(&self.process, self.ports);
+    /// Where it speaks in the clear.
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.ports.http))
+    }
+
+    fn load(&self, duration: Duration, cores: process::Cores) -> Result<load::Load> {
+        match self.scenario {
+            Scenario::WebSocket => websocket::run(self.address(), duration, cores),
+            scenario => load::run(scenario, &scenario.url(self.ports), duration, cores),
         }
-        let url = self.scenario.url(self.ports);
+    }
+
+    fn measure(&self, duration: Duration, cores: process::Cores) -> Result<Measured> {
+        if self.scenario.is_idle() {
+            return idle::measure(self.scenario, &self.process, self.ports);
+        }
         // The first requests open connections and fault pages in; they are not measured.
-        load::run(self.scenario, &url, duration / 4, cores)?;
+        self.load(duration / 4, cores)?;
         let before = self.process.cpu()?;
-        let load = load::run(self.scenario, &url, duration, cores)?;
+        let load = self.load(duration, cores)?;
         let cpu = self.process.cpu()?.saturating_sub(before);
         ensure!(load.requests > 0, "no request was answered");
         ensure!(load.failures == 0, "{} of {} requests failed", load.failures, load.requests);

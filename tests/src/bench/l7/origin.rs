@@ -4,16 +4,19 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::Result;
 
+use super::scenario::message;
 use crate::rivals::{
     free_port,
     process::{Cores, Process},
 };
 
-/// A backend that answers `/small`, `/large`, and `/routeN/small`.
+/// A backend that answers `/small`, `/large`, and `/routeN/small`, and gRPC calls.
 #[derive(Debug)]
 pub(super) struct Origin {
     /// Its port on 127.0.0.1.
     pub port: u16,
+    /// Its port for gRPC.
+    pub grpc_port: u16,
     _process: Process,
 }
 
@@ -21,9 +24,10 @@ impl Origin {
     /// Starts it in `folder`.
     pub(super) fn start(folder: &Path, cores: Cores) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let port = free_port()?;
+        let (port, grpc_port) = (free_port()?, free_port()?);
         let large = folder.join("large");
         fs::write(&large, vec![b'x'; 64 * 1_024])?;
+        fs::write(folder.join("message"), message())?;
         let small = "x".repeat(64);
         let path = folder.display();
         let text = format!(
@@ -37,6 +41,14 @@ http {{
     location /large {{ alias {path}/large; }}
     location / {{ return 200 {small}; }}
   }}
+  server {{
+    listen 127.0.0.1:{grpc_port} http2 backlog=4096;
+    http2_max_concurrent_streams 1000000;
+    location / {{ error_page 405 =200 /message; return 405; }}
+    location = /message {{
+      internal; alias {path}/message; default_type application/grpc; add_trailer grpc-status 0;
+    }}
+  }}
 }}
 "
         );
@@ -44,6 +56,6 @@ http {{
         fs::write(&file, text)?;
         let mut command = Command::new("nginx");
         command.arg("-c").arg(&file).arg("-p").arg(folder);
-        Ok(Self { port, _process: Process::on_core(&command, folder, cores.others)? })
+        Ok(Self { port, grpc_port, _process: Process::on_core(&command, folder, cores.others)? })
     }
 }

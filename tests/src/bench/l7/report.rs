@@ -150,7 +150,7 @@ impl Report {
             rows.map(|row| row.spread(|it| it.cpu_us).median).fold(f64::MIN_POSITIVE, f64::max)
         };
         let rows: Vec<_> =
-            self.rows.iter().filter(|row| row.scenario != Scenario::Idle.name()).collect();
+            self.rows.iter().filter(|row| row.spread(|it| it.cpu_us).median > 0.0).collect();
         let height = 24 + rows.len() * 18;
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{height}\" \

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use anyhow::{Result, bail};
 
-use crate::rivals::{Ports, Proxy};
+use crate::rivals::{Ports, Proxy, Speaks};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,12 +19,20 @@ pub enum Scenario {
     TlsH1,
     /// HTTP/1.1 over TLS, a connection with a full handshake (ECDSA P-256) per request.
     TlsHandshake,
+    /// The same with resumed sessions (TLS 1.3 tickets).
+    TlsResume,
     /// HTTP/2 over TLS.
     H2,
+    /// Unary gRPC calls: HTTP/2 over TLS, and in the clear to the origin.
+    Grpc,
+    /// Echoed messages over WebSockets.
+    WebSocket,
     /// HTTP/1.1, one of 1,000 hosts with 10 routes each.
     Routes,
     /// Memory of an idle connection.
     Idle,
+    /// The same with TLS.
+    IdleTls,
 }
 
 /// Hosts in [`Scenario::Routes`].
@@ -32,15 +40,19 @@ pub(super) const HOSTS: usize = 1_000;
 
 impl Scenario {
     /// All, in the order of the table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::H1Small,
         Self::H1Large,
         Self::H1Connect,
         Self::TlsH1,
         Self::TlsHandshake,
+        Self::TlsResume,
         Self::H2,
+        Self::Grpc,
+        Self::WebSocket,
         Self::Routes,
         Self::Idle,
+        Self::IdleTls,
     ];
 
     /// As the command line and the table have it.
@@ -51,15 +63,39 @@ impl Scenario {
             Self::H1Connect => "h1-connect",
             Self::TlsH1 => "tls-h1",
             Self::TlsHandshake => "tls-handshake",
+            Self::TlsResume => "tls-resume",
             Self::H2 => "h2",
+            Self::Grpc => "grpc",
+            Self::WebSocket => "websocket",
             Self::Routes => "routes",
             Self::Idle => "idle",
+            Self::IdleTls => "idle-tls",
         }
     }
 
     /// Whether TLS is spoken.
     pub const fn is_secure(self) -> bool {
-        matches!(self, Self::TlsH1 | Self::TlsHandshake | Self::H2)
+        matches!(self, Self::TlsH1 | Self::TlsHandshake | Self::TlsResume | Self::IdleTls)
+            || self.is_http2()
+    }
+
+    /// Whether connections are only held.
+    pub const fn is_idle(self) -> bool {
+        matches!(self, Self::Idle | Self::IdleTls)
+    }
+
+    /// Whether HTTP/2 is spoken.
+    pub const fn is_http2(self) -> bool {
+        matches!(self, Self::H2 | Self::Grpc)
+    }
+
+    /// What is spoken to the origin.
+    pub(crate) const fn speaks(self) -> Speaks {
+        match self {
+            Self::Grpc => Speaks::Grpc,
+            Self::WebSocket => Speaks::WebSocket,
+            _ => Speaks::Http1,
+        }
     }
 
     /// Whether each request has a connection of its own.
@@ -83,6 +119,7 @@ impl Scenario {
     pub fn path(self) -> &'static str {
         match self {
             Self::H1Large => "/large",
+            Self::Grpc => "/bench.Echo/Unary",
             Self::Routes => "/route7/small",
             _ => "/small",
         }
@@ -95,8 +132,19 @@ impl Scenario {
 
     /// The body that must come.
     pub fn body(self) -> Vec<u8> {
-        vec![b'x'; if self == Self::H1Large { 64 * 1_024 } else { 64 }]
+        match self {
+            Self::H1Large => vec![b'x'; 64 * 1_024],
+            Self::Grpc => message(),
+            _ => vec![b'x'; 64],
+        }
     }
+}
+
+/// A gRPC message of 64 bytes, not compressed (gRPC over HTTP2, "Length-Prefixed-Message").
+pub(super) fn message() -> Vec<u8> {
+    let mut message = vec![0, 0, 0, 0, 64];
+    message.extend([b'x'; 64]);
+    message
 }
 
 impl fmt::Display for Scenario {

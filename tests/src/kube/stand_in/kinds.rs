@@ -4,12 +4,12 @@
 use serde_json::{Value, json};
 
 /// What a server knows of a kind, at one of its versions.
-#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     clippy::struct_field_names,
-    reason = "each is a property of its own, and Kubernetes calls the name of a kind kind"
+    reason = "as discovery says it"
 )]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
     /// The API group; empty for the core.
     pub(super) group: String,

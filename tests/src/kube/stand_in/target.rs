@@ -29,8 +29,8 @@ pub(super) enum Target {
 }
 
 /// The parts of a query that the server knows.
+#[expect(clippy::struct_excessive_bools, reason = "parameters of a query")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a parameter of its own")]
 pub(super) struct Query {
     pub(super) is_watch: bool,
     pub(super) revision: String,

@@ -67,20 +67,28 @@ impl Input {
         io: &mut Io,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        if io.poll_readable(context)?.is_pending() {
+            self.shrink();
+            return Poll::Pending;
+        }
         let has_room = self.bytes.capacity() - self.bytes.len() >= READ_BYTES_MIN;
         let mut buffer = if has_room { mem::take(&mut self.bytes) } else { self.larger() };
         let polled = pin!(io.read_buf(&mut buffer)).poll(context);
-        if polled.is_pending() && buffer.len() <= KEPT_BYTES_MAX {
-            // Half a head that a client sends slowly must not hold a whole buffer.
-            if !buffer.is_empty() {
-                self.bytes = BytesMut::from(buffer.as_ref());
-            }
-            give(buffer);
-        } else {
-            self.bytes = buffer;
-            self.tidy();
+        self.bytes = buffer;
+        if polled.is_pending() {
+            self.shrink();
         }
+        self.tidy();
         polled
+    }
+
+    /// Half a head that a client sends slowly must not hold a whole buffer.
+    fn shrink(&mut self) {
+        let is_short = (1..=KEPT_BYTES_MAX).contains(&self.bytes.len());
+        if is_short && self.bytes.capacity() > KEPT_BYTES_MAX {
+            let short = BytesMut::from(self.bytes.as_ref());
+            give(mem::replace(&mut self.bytes, short));
+        }
     }
 
     /// What is there, with room for more.

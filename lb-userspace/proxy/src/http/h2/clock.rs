@@ -1,6 +1,7 @@
 //! When a client's connection has lasted long enough without anything happening on it.
 
 use super::{limits::CLOSE_TIMEOUT, meter::Meter, server::Shared};
+use crate::drain::IDLE_GRACE;
 use h2::{Ping, PingPong};
 use std::{
     pin::Pin,
@@ -13,6 +14,8 @@ use tokio::time::{Instant, Sleep};
 pub(super) enum Event {
     /// Nobody uses the connection.
     Unused,
+    /// What the client sent before it was told to go has come.
+    Told,
     /// A header does not come to its end.
     Slow,
     /// The client does not answer any more.
@@ -26,6 +29,7 @@ pub(super) struct Clock {
     pings: Option<PingPong>,
     pinged: Option<Pinged>,
     closing_since: Option<Instant>,
+    is_told: bool,
 }
 
 /// A PING without an answer.
@@ -43,18 +47,17 @@ enum Due {
 impl Clock {
     pub(super) fn new(pings: Option<PingPong>) -> Self {
         let timer = Box::pin(tokio::time::sleep_until(Instant::now()));
-        Self { timer, pings, pinged: None, closing_since: None }
+        Self { timer, pings, pinged: None, closing_since: None, is_told: false }
     }
 
-    /// The next event. `is_closing`: the client was told to go.
+    /// The next event.
     pub(super) fn poll_event<S>(
         &mut self,
         context: &mut Context<'_>,
         shared: &Shared<S>,
-        is_closing: bool,
     ) -> Poll<Event> {
         shared.streams.watch(context.waker());
-        if is_closing {
+        if shared.meter.is_leaving() {
             self.closing_since.get_or_insert_with(Instant::now);
         } else if shared.streams.must_end() {
             return Poll::Ready(Event::Unused);
@@ -70,7 +73,10 @@ impl Clock {
                 continue;
             }
             match due {
-                Due::Event(event) => return Poll::Ready(event),
+                Due::Event(event) => {
+                    self.is_told |= event == Event::Told;
+                    return Poll::Ready(event);
+                }
                 Due::Ping => self.ping(&shared.meter),
             }
         }
@@ -78,6 +84,15 @@ impl Clock {
 
     /// What comes next if nothing else happens.
     fn next<S>(&self, shared: &Shared<S>) -> (Instant, Due) {
+        let told = self.closing_since.filter(|_| !self.is_told).map(|it| it + IDLE_GRACE);
+        let (deadline, due) = self.next_usual(shared);
+        match told {
+            Some(told) if told <= deadline => (told, Due::Event(Event::Told)),
+            _ => (deadline, due),
+        }
+    }
+
+    fn next_usual<S>(&self, shared: &Shared<S>) -> (Instant, Due) {
         let options = &shared.options;
         if let Some(began) = shared.meter.block_began() {
             return (began + options.header_timeout, Due::Event(Event::Slow));

@@ -11,8 +11,14 @@ const PRIORITY: u8 = 2;
 pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
+
+/// GOAWAY without an error that excludes no stream: the peer is to begin no more of them (RFC 9113,
+/// section 6.8).
+pub(super) const FAREWELL: [u8; 17] =
+    [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
 /// A frame's head, without its stream.
 #[derive(Clone, Copy, Debug)]

@@ -34,6 +34,7 @@ pub(super) struct Meter {
     frames: Cell<Budget>,
     resets: Cell<Budget>,
     exceeded: Cell<Option<Reason>>,
+    is_leaving: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     has_settings: Cell<bool>,
     frame_count: Cell<u64>,
@@ -67,6 +68,7 @@ impl Meter {
             frames: Cell::new(Budget::new(FRAMES_MAX, FRAMES_PER_SECOND, now)),
             resets: Cell::new(Budget::new(RESETS_MAX, RESETS_PER_SECOND, now)),
             exceeded: Cell::new(None),
+            is_leaving: Cell::new(false),
             waker: RefCell::new(None),
             has_settings: Cell::new(false),
             frame_count: Cell::new(0),
@@ -141,6 +143,15 @@ impl Meter {
 
     pub(super) fn is_exceeded(&self) -> bool {
         self.exceeded.get().is_some()
+    }
+
+    /// Has the peer told, as soon as the library is polled, to begin no more streams.
+    pub(super) fn leave(&self) {
+        self.is_leaving.set(true);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving.get()
     }
 
     /// Whether the peer's first SETTINGS frame came.

@@ -1,7 +1,8 @@
-//! A byte stream whose incoming frames are counted on the way to the library.
+//! A byte stream whose incoming frames are counted on the way to the library, and which can say
+//! farewell before the library does.
 
 use super::{
-    frame::{HEAD_BYTES, Head},
+    frame::{FAREWELL, HEAD_BYTES, Head},
     meter::Meter,
 };
 use crate::io::Io;
@@ -24,17 +25,40 @@ pub(super) struct Metered {
     skip: u32,
     head: [u8; HEAD_BYTES],
     head_bytes: usize,
+    /// Bytes of the farewell that are written.
+    told_bytes: usize,
 }
 
 impl Metered {
     /// Of a client that begins with the preface.
     pub(super) fn server(io: Io, meter: Rc<Meter>) -> Self {
-        Self { io, meter, skip: PREFACE_BYTES, head: [0; HEAD_BYTES], head_bytes: 0 }
+        Self::new(io, meter, PREFACE_BYTES)
     }
 
     /// Of a server.
     pub(super) fn client(io: Io, meter: Rc<Meter>) -> Self {
-        Self { io, meter, skip: 0, head: [0; HEAD_BYTES], head_bytes: 0 }
+        Self::new(io, meter, 0)
+    }
+
+    fn new(io: Io, meter: Rc<Meter>, skip: u32) -> Self {
+        Self { io, meter, skip, head: [0; HEAD_BYTES], head_bytes: 0, told_bytes: 0 }
+    }
+
+    /// Writes what is left of the farewell. Only the library's flush begins it: nothing is half
+    /// written then.
+    fn poll_farewell(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = FAREWELL.get(self.told_bytes..).filter(|it| !it.is_empty()) {
+            let written = std::task::ready!(Pin::new(&mut self.io).poll_write(context, rest))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.told_bytes += written;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn is_telling(&self) -> bool {
+        (1..FAREWELL.len()).contains(&self.told_bytes)
     }
 
     /// Counts the frames in `bytes`; how many of the bytes may be looked at.
@@ -98,6 +122,9 @@ impl AsyncWrite for Metered {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.is_telling() {
+            std::task::ready!(self.poll_farewell(context))?;
+        }
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
 
@@ -106,6 +133,9 @@ impl AsyncWrite for Metered {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.is_telling() {
+            std::task::ready!(self.poll_farewell(context))?;
+        }
         Pin::new(&mut self.io).poll_write_vectored(context, slices)
     }
 
@@ -114,6 +144,9 @@ impl AsyncWrite for Metered {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.meter.is_leaving() {
+            std::task::ready!(self.poll_farewell(context))?;
+        }
         Pin::new(&mut self.io).poll_flush(context)
     }
 

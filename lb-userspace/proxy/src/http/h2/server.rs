@@ -56,23 +56,18 @@ pub async fn serve<S: Service + 'static>(
     let mut clock = Clock::new(library.ping_pong());
     let drained = drain.started();
     tokio::pin!(drained);
-    let mut is_closing = false;
     let mut request_count = 0_u32;
     loop {
         tokio::select! {
             biased;
-            () = &mut drained, if !is_closing => {
-                is_closing = true;
-                library.graceful_shutdown();
-            }
+            () = &mut drained, if !shared.meter.is_leaving() => shared.meter.leave(),
             stream = library.accept() => match stream {
                 Some(Ok((request, respond))) => {
                     begin(&shared, request, respond);
                     request_count = request_count.saturating_add(1);
                     let is_last = shared.options.requests_max.is_some_and(|it| request_count >= it);
-                    if is_last && !is_closing {
-                        is_closing = true;
-                        library.graceful_shutdown();
+                    if is_last {
+                        shared.meter.leave();
                     }
                 }
                 // The library has closed it.
@@ -85,11 +80,12 @@ pub async fn serve<S: Service + 'static>(
                 shared.service.refused(&shared.connection, Refused::Malformed);
                 return close(library, reason).await;
             }
-            event = poll_fn(|context| clock.poll_event(context, &shared, is_closing)) => match event {
-                Event::Unused => {
-                    is_closing = true;
-                    library.graceful_shutdown();
-                }
+            event = poll_fn(|context| clock.poll_event(context, &shared)) => match event {
+                Event::Unused => shared.meter.leave(),
+                // Only now the library says the same, asks whether the client has heard it, and
+                // then names the last stream. Had it done so at once, requests that a client had
+                // begun but not yet sent when it answered would be lost.
+                Event::Told => library.graceful_shutdown(),
                 Event::Slow => {
                     shared.service.refused(&shared.connection, Refused::HeaderTimeout);
                     return close(library, Reason::ENHANCE_YOUR_CALM).await;

@@ -44,6 +44,30 @@ fn found(table: &Table<String>, host: &str, target: &str) -> Option<String> {
 }
 
 #[test]
+fn a_method_of_any_service_comes_after_those_of_one() {
+    let rules = [
+        prefix("/"),
+        path(PathMatch::Method("Ping".to_owned())),
+        prefix("/shop.Cart"),
+        exact("/shop.Till/Ping"),
+    ];
+    let table = table("*", &[("r", route(&[], 0, &rules))]);
+    for (target, rule) in [
+        ("/shop.Till/Ping", "r3"),
+        ("/shop.Cart/Ping", "r2"),
+        ("/shop.Door/Ping", "r1"),
+        ("/shop.Door/Ping?a=b", "r1"),
+        ("/shop.Door/Open", "r0"),
+        ("/Ping", "r0"),
+        ("//Ping", "r0"),
+        ("/a/b/Ping", "r0"),
+        ("/a/Ping/", "r0"),
+    ] {
+        assert_eq!(found(&table, "a", target).as_deref(), Some(rule), "{target}");
+    }
+}
+
+#[test]
 fn exact_paths_then_patterns_then_the_longest_prefix() {
     let rules = [
         prefix("/"),

@@ -119,7 +119,7 @@ async fn versions_and_cipher_suites_are_what_the_listener_says() {
     near.unwrap();
     let session = far.unwrap().session;
     assert_eq!((session.version, session.is_http2), ("TLSv1.3", false));
-    assert_eq!(session.cipher_suite, "TLS_AES_256_GCM_SHA384");
+    assert_eq!(session.cipher_suite, "TLS_AES_128_GCM_SHA256");
 
     strict.cipher_suites = vec!["TLS_RSA_WITH_NULL_MD5".to_owned()];
     let wrong = server(&[("*", strict)], &all, None);

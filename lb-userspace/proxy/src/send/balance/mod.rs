@@ -6,7 +6,7 @@ mod maglev;
 mod peak_ewma;
 mod round_robin;
 
-use super::{clock::now_ns, endpoint::Endpoint, random};
+use super::{endpoint::Endpoint, random};
 use lb_model::Balance;
 use std::{net::SocketAddr, sync::Arc, sync::atomic::AtomicU32};
 
@@ -103,8 +103,8 @@ impl Takers {
 
 impl<'a> Wanted<'a> {
     /// Those that are sound, but these.
-    pub(super) fn sound(exclude: &'a [SocketAddr]) -> Self {
-        Self { exclude, ejected_too: false, now_ns: now_ns() }
+    pub(super) fn sound(exclude: &'a [SocketAddr], now_ns: u64) -> Self {
+        Self { exclude, ejected_too: false, now_ns }
     }
 
     /// Whether this one is wanted.

@@ -17,33 +17,35 @@ use std::{
 };
 use tokio::time::{Instant, timeout_at};
 
-/// A connection to the endpoint of a lease.
+/// A connection to the endpoint of a lease, and since when there is one; `now` = it was there.
 pub(in crate::send) async fn acquire(
     pools: &Pools,
     lease: &Lease,
     client: Option<&Connection>,
-) -> Result<Wire, SendError> {
+    now: Instant,
+) -> Result<(Wire, Instant), SendError> {
     let endpoint = lease.endpoint();
     let pool = match client.filter(|_| endpoint.settings.outgoing.proxy_protocol.is_some()) {
         Some(client) => pools.of(&Arc::new(endpoint.pool_key.telling(client))),
         None => pools.of(&endpoint.pool_key),
     };
-    if let Some(wire) = take(&pool) {
+    if let Some(wire) = take(&pool, now) {
         endpoint.state.counters.connections_reused.add(1);
-        return Ok(wire);
+        return Ok((wire, now));
     }
     let pending = Pending::begin(&endpoint.shared, &endpoint.settings);
     let _pending = pending.map_err(SendError::unseen)?;
     // Rare, and large.
-    Box::pin(wait_or_open(endpoint, &pool, client)).await
+    let wire = Box::pin(wait_or_open(endpoint, &pool, client)).await?;
+    Ok((wire, Instant::now()))
 }
 
 /// A connection that has room.
-fn take(pool: &Rc<Pool>) -> Option<Wire> {
+fn take(pool: &Rc<Pool>, now: Instant) -> Option<Wire> {
     if let Some(connection) = pool.with_stream() {
         return Some(Wire::Http2(Stream::new(&connection, pool)));
     }
-    let (client, counted) = pool.pop()?;
+    let (client, counted) = pool.pop(now)?;
     Some(Wire::Http1(Alone { client, counted, pool: Rc::clone(pool) }))
 }
 
@@ -72,7 +74,7 @@ async fn wait_or_open(
             }
         };
         timeout_at(deadline, news).await.map_err(|_| refused(endpoint))?;
-        if let Some(wire) = take(pool) {
+        if let Some(wire) = take(pool, Instant::now()) {
             endpoint.state.counters.connections_reused.add(1);
             return Ok(wire);
         }

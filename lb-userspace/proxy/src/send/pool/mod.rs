@@ -157,11 +157,7 @@ impl Pool {
     }
 
     /// An unused connection that lives.
-    fn pop(&self) -> Option<(h1::Client, Counted)> {
-        if self.idle.borrow().is_empty() {
-            return None;
-        }
-        let now = Instant::now();
+    fn pop(&self, now: Instant) -> Option<(h1::Client, Counted)> {
         loop {
             let Idle { client, counted, expires } = self.idle.borrow_mut().pop()?;
             if expires > now && client.is_alive() {

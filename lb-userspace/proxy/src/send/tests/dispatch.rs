@@ -30,7 +30,7 @@ impl Proxy {
     pub(super) async fn dispatch(&self, plan: &Plan, request: Request) -> (Response, Record) {
         let mut exchange = exchange(self.client);
         let response = dispatch(&self.sender, &mut exchange, plan, request).await;
-        (response, exchange.record)
+        (response, *exchange.record)
     }
 
     /// As [`Proxy::dispatch`], for a plain `GET`, with the body read.
@@ -67,7 +67,7 @@ pub(super) async fn text(response: &mut Response) -> String {
 
 fn exchange(client: SocketAddr) -> Exchange {
     let local = "192.0.2.80:80".parse().unwrap();
-    let record = Record {
+    let record = Box::new(Record {
         started: Instant::now().into_std(),
         method: Method::Get,
         version: Version::Http11,
@@ -88,7 +88,7 @@ fn exchange(client: SocketAddr) -> Exchange {
         fields: Vec::new(),
         listener_stats: None,
         rule_stats: None,
-    };
+    });
     let connection = Rc::new(Connection { local, peer: client, client, tls: None });
     Exchange { connection, record, prefix_bytes: 0, early: Informational::none() }
 }

@@ -35,13 +35,12 @@ async fn while_serving<T>(
     let socket = StdSocket::bind(bind).unwrap();
     let address = socket.local_addr().unwrap();
     let listener = UdpListener::new(socket, sessions_max).unwrap();
-    let (_start, drain) = no_drain();
-    let route = |local: SocketAddr| {
+    let route = |local: SocketAddr, _| {
         assert_eq!(local.port(), address.port());
         Some(UdpRoute { pick: pick.clone(), idle_timeout })
     };
     let result = tokio::select! {
-        result = listener.serve(route, drain, LONG) => panic!("{result:?}"),
+        result = listener.serve(route, std::future::pending()) => panic!("{result:?}"),
         result = clients(address, &listener) => result,
     };
     (result, listener.statistics())
@@ -154,4 +153,33 @@ async fn an_endpoint_that_refuses_is_told_of_and_asked_no_more() {
     };
     while_serving("127.0.0.1:0", 2, LONG, &pick, clients).await;
     assert_eq!(pick.told.borrow().first(), Some(&(dead, false)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_are_answered_after_the_socket_is_left_to_others() {
+    let socket = StdSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let successor = socket.try_clone().unwrap();
+    let listener = UdpListener::new(socket, 10).unwrap();
+    let endpoint = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let pick = Fixed::new(&[endpoint.local_addr().unwrap()], None);
+    let left = tokio::sync::Notify::new();
+    let idle_timeout = Duration::from_secs(10);
+    let route = |_, _| Some(UdpRoute { pick: pick.clone(), idle_timeout });
+    let client = client(address).await;
+    let mut buffer = [0; 8];
+    let talk = async {
+        client.send(b"one").await.unwrap();
+        let (_, session) = endpoint.recv_from(&mut buffer).await.unwrap();
+        left.notify_one();
+        tokio::task::yield_now().await;
+        client.send(b"two").await.unwrap();
+        endpoint.send_to(b"late", session).await.unwrap();
+        assert_eq!(client.recv(&mut buffer).await.unwrap(), 4);
+    };
+    // It returns when the session was idle for long enough.
+    let (served, ()) = tokio::join!(listener.serve(route, left.notified()), talk);
+    served.unwrap();
+    assert_eq!(listener.statistics().sent, 1);
+    assert_eq!(successor.recv(&mut buffer).unwrap(), 3);
 }

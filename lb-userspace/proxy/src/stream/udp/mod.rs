@@ -11,10 +11,9 @@ use self::{
     table::Table,
 };
 use super::{Lease as _, Pick};
-use crate::drain::Drain;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use std::{cell::Cell, io, net::SocketAddr, rc::Rc, time::Duration};
-use tokio::{net::UdpSocket, time::sleep};
+use std::{cell::Cell, io, net::SocketAddr, pin::pin, rc::Rc, time::Duration};
+use tokio::net::UdpSocket;
 
 /// A socket where datagrams arrive: for one address, for many (bound to the unspecified one), or
 /// for VIPs that are steered to it.
@@ -73,43 +72,37 @@ impl UdpListener {
         self.statistics.0.get()
     }
 
-    /// Serves until draining has begun and `drain_timeout` is over. `route` tells where datagrams
-    /// for an address go; those of no route are dropped.
+    /// Serves until `left`; from then on takes nothing from the socket, and returns when the
+    /// sessions under way are over. `route` tells where datagrams for an address of a client go;
+    /// those of no route are dropped.
     pub async fn serve<P: Pick>(
         &self,
-        route: impl Fn(SocketAddr) -> Option<UdpRoute<P>>,
-        mut drain: Drain,
-        drain_timeout: Duration,
+        route: impl Fn(SocketAddr, SocketAddr) -> Option<UdpRoute<P>>,
+        left: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let end = async {
-            drain.started().await;
-            sleep(drain_timeout).await;
-        };
-        let serving = async {
-            let mut table = Table::new(self.sessions_max);
-            let mut running = FuturesUnordered::new();
-            let mut buffer = socket::buffer();
-            loop {
-                tokio::select! {
-                    arrived = self.entry.receive(&mut buffer) => {
-                        let (arrived, bytes) = arrived?;
-                        running.extend(self.take(&mut table, &route, arrived, bytes));
-                    }
-                    Some((key, number)) = running.next(), if !running.is_empty() => {
-                        table.remove(&key, number);
-                    }
+        let mut table = Table::new(self.sessions_max);
+        let mut running = FuturesUnordered::new();
+        let mut buffer = socket::buffer();
+        let mut left = pin!(left);
+        let mut has_left = false;
+        while !(has_left && running.is_empty()) {
+            tokio::select! {
+                () = &mut left, if !has_left => has_left = true,
+                arrived = self.entry.receive(&mut buffer), if !has_left => {
+                    let (arrived, bytes) = arrived?;
+                    running.extend(self.take(&mut table, &route, arrived, bytes));
+                }
+                Some((key, number)) = running.next(), if !running.is_empty() => {
+                    table.remove(&key, number);
                 }
             }
-        };
-        tokio::select! {
-            result = serving => result,
-            () = end => Ok(()),
         }
+        Ok(())
     }
 
     /// Sends a datagram on. A session that begins with it is to be run: it resolves to what the
     /// table knows it by.
-    fn take<P: Pick, R: Fn(SocketAddr) -> Option<UdpRoute<P>>>(
+    fn take<P: Pick, R: Fn(SocketAddr, SocketAddr) -> Option<UdpRoute<P>>>(
         &self,
         table: &mut Table<Session<P::Lease>>,
         route: &R,
@@ -140,10 +133,10 @@ impl UdpListener {
     fn begin<P: Pick>(
         &self,
         table: &mut Table<Session<P::Lease>>,
-        route: &impl Fn(SocketAddr) -> Option<UdpRoute<P>>,
+        route: &impl Fn(SocketAddr, SocketAddr) -> Option<UdpRoute<P>>,
         arrived: Arrived,
     ) -> Option<(Rc<Session<P::Lease>>, u64)> {
-        let route = route(arrived.local)?;
+        let route = route(arrived.local, arrived.client)?;
         let lease = route.pick.pick(arrived.client, &[]).ok()?;
         let upstream = socket::connected(lease.address());
         let replies = self.entry.replies(arrived.local);

@@ -82,6 +82,7 @@ fn one(
         host,
         tls: file.tls.as_ref().map(|file| tls::listener(file, cx)),
         takes_proxy_protocol,
+        sources: traffic::prefixes(super::list(file.sources.as_ref()), cx),
         connections_max: cx.count(
             "number of connections",
             file.connections_max.as_ref(),

@@ -148,7 +148,8 @@ impl Context<'_> {
 }
 
 /// How paths of files are meant.
-const RELATIVE: &str = "a relative path starts at the folder of the configuration file";
+pub(in crate::config) const RELATIVE: &str =
+    "a relative path starts at the folder of the configuration file";
 
 #[cfg(test)]
 mod tests {

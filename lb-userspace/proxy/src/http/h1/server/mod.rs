@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     connection::Connection,
-    drain::Drain,
+    drain::{Drain, IDLE_GRACE},
     http::{Informational, Reason, Service},
     io::Io,
 };
@@ -24,6 +24,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::time::Instant;
 
@@ -62,8 +63,8 @@ impl<S> Drop for Server<S> {
 }
 
 /// Serves the requests of a connection one after another until it ends. Informational responses
-/// are written at once; when draining begins, an idle connection ends, and others do with the next
-/// response. Dropping the future ends the connection.
+/// are written at once; when draining begins, a connection ends with the next response, an idle one
+/// after [`IDLE_GRACE`]. Dropping the future ends the connection.
 pub async fn serve<S: Service + 'static>(
     io: Io,
     connection: Rc<Connection>,
@@ -90,7 +91,7 @@ impl<S: Service + 'static> Server<S> {
             let mut wait = Wait::new(requests == 0);
             let head = poll_fn(|context| {
                 let head = self.poll_head(&mut reader, &mut wait, context);
-                if head.is_pending() && requests > 0 && wait.first_byte.is_none() {
+                if head.is_pending() && wait.first_byte.is_none() && wait.end.is_none() {
                     // Once polled it wakes this task, whatever the task waits for then.
                     let is_drained = if is_watching {
                         self.drain.is_started()
@@ -99,7 +100,8 @@ impl<S: Service + 'static> Server<S> {
                         drained.as_mut().poll(context).is_ready()
                     };
                     if is_drained {
-                        return Poll::Ready(Ok(false));
+                        wait.end = Some(Instant::now() + IDLE_GRACE);
+                        return self.poll_head(&mut reader, &mut wait, context);
                     }
                 }
                 head
@@ -148,10 +150,11 @@ impl<S: Service + 'static> Server<S> {
                 Poll::Pending => break,
             }
         }
+        let since = *wait.since.get_or_insert_with(Instant::now);
         let deadline = match wait.first_byte {
             Some(first) => first + self.options.header_timeout,
-            None if wait.is_first => wait.since + self.options.header_timeout,
-            None => wait.since + self.options.keep_alive_timeout,
+            None if wait.is_first => wait.end_at(since, self.options.header_timeout),
+            None => wait.end_at(since, self.options.keep_alive_timeout),
         };
         ready!(self.timer.poll(deadline, context));
         let has_begun = wait.first_byte.is_some();
@@ -161,13 +164,22 @@ impl<S: Service + 'static> Server<S> {
 
 /// Waiting for a request.
 struct Wait {
-    since: Instant,
+    /// When it was first looked for in vain.
+    since: Option<Instant>,
     is_first: bool,
     first_byte: Option<Instant>,
+    /// When it ends at the latest, since draining has begun.
+    end: Option<Instant>,
 }
 
 impl Wait {
     fn new(is_first: bool) -> Self {
-        Self { since: Instant::now(), is_first, first_byte: None }
+        Self { since: None, is_first, first_byte: None, end: None }
+    }
+
+    /// When it ends if nothing comes.
+    fn end_at(&self, since: Instant, timeout: Duration) -> Instant {
+        let usual = since + timeout;
+        self.end.map_or(usual, |end| end.min(usual))
     }
 }

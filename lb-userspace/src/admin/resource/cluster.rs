@@ -1,0 +1,19 @@
+//! `get clusters`.
+
+use super::Kind;
+use crate::kube::{ClusterReport, ClusterState};
+
+impl Kind for ClusterReport {
+    const LIST: &'static str = "ClusterList";
+}
+
+/// Why clusters are not as they should be, a line each.
+pub fn degraded(clusters: &[ClusterReport]) -> Vec<String> {
+    let away = clusters.iter().filter(|it| it.state != ClusterState::Watching);
+    let told = away.map(|it| {
+        let ClusterReport { name, state, last_error, .. } = it;
+        let why = last_error.as_deref().unwrap_or("it has not been read yet");
+        format!("cluster {name} is {}: {why}", state.name())
+    });
+    told.collect()
+}
