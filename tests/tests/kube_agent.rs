@@ -203,6 +203,7 @@ spec:
 #[test]
 fn what_is_applied_is_served_and_what_is_deleted_is_not() {
     let server = ApiServer::stand_in().unwrap();
+    server.install_crds().unwrap();
     let port = free_port();
     server.apply(&gateway(port)).unwrap();
     let daemon = Daemon::start(&[("blue", &server)]);
@@ -222,6 +223,7 @@ fn what_is_applied_is_served_and_what_is_deleted_is_not() {
 #[test]
 fn the_last_good_state_is_served_while_the_api_server_is_away() {
     let server = ApiServer::stand_in().unwrap();
+    server.install_crds().unwrap();
     let port = free_port();
     server.apply(&gateway(port)).unwrap();
     server.apply(&service("shop", backend("one"), "shop.example")).unwrap();
@@ -245,6 +247,7 @@ type Fault = fn(&lb_tests::kube::Faults);
 #[test]
 fn watches_that_end_or_expire_lose_nothing() {
     let server = ApiServer::stand_in().unwrap();
+    server.install_crds().unwrap();
     let faults = server.faults().unwrap();
     let port = free_port();
     server.apply(&gateway(port)).unwrap();
@@ -268,6 +271,8 @@ fn watches_that_end_or_expire_lose_nothing() {
 #[test]
 fn endpoints_of_two_clusters_are_one_service_and_one_may_go_away() {
     let (blue, green) = (ApiServer::stand_in().unwrap(), ApiServer::stand_in().unwrap());
+    blue.install_crds().unwrap();
+    green.install_crds().unwrap();
     let port = free_port();
     for (server, name) in [(&blue, "blue"), (&green, "green")] {
         server.apply(&gateway(port)).unwrap();

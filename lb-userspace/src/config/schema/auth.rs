@@ -24,6 +24,8 @@ pub(in crate::config) struct ExternalAuth {
     pub(in crate::config) host: Option<Located<String>>,
     /// Put before the request's path and query. Default: nothing.
     pub(in crate::config) path_prefix: Option<Located<String>>,
+    /// The request's path and query follow `path_prefix`. Default: they do.
+    pub(in crate::config) appends_path: Option<bool>,
     /// Method of the subrequest. Default: the request's.
     pub(in crate::config) method: Option<Located<String>>,
     /// Request fields sent along. Default: authorization and cookie.

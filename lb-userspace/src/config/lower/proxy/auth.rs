@@ -99,7 +99,7 @@ pub(super) fn external(file: &schema::ExternalAuth, cx: &mut Context<'_>) -> Ext
     ExternalAuth {
         upstream: file.upstream.value.clone(),
         host,
-        appends_path: true,
+        appends_path: file.appends_path.unwrap_or(true),
         path_prefix: file.path_prefix.as_ref().map_or_else(String::new, |it| prefix(it, cx)),
         method: file.method.as_ref().and_then(|method| field::method(method, cx.report)),
         request_headers,
