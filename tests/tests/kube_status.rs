@@ -275,8 +275,7 @@ impl Stage {
         Ok(Arc::new(lower(&world)))
     }
 
-    /// Waits until every object says what it should. That shows when a writer that is told the
-    /// state of now finds nothing to write, and one more object to have it all behind it.
+    /// Waits until every object says what it should; names what was written if it does not.
     fn settled(&self, writer: &Writer) -> Result<()> {
         eventually(LIMIT, "every status is written", || {
             let (objects, lowered) = (self.objects().ok()?, self.lowered().ok()?);

@@ -5,7 +5,7 @@
 
 use super::said::Said;
 use crate::{
-    Condition, GATEWAY_CONTROLLER, ListenerReport, ParentReport, Status,
+    Condition, GATEWAY_CONTROLLER, ListenerReport, PREFIX, ParentReport, Status,
     api::{
         AddressPoolStatus, AncestorStatus, GatewayClassStatus, GatewayStatus, ListenerSetStatus,
         ListenerStatus, PolicyStatus, RouteParentStatus, RouteStatus, SupportedFeature,
@@ -22,7 +22,8 @@ use k8s_openapi::{
 };
 use lb_model::Protocol;
 
-/// Conditions of objects as a whole that nobody but us writes (Gateway API, condition types).
+/// Conditions of objects as a whole that nobody but us writes (Gateway API, condition types), beside
+/// those with our prefix.
 const OURS: [&str; 10] = [
     "Accepted",
     "AttachedListenerSets",
@@ -52,9 +53,7 @@ type Port = (u16, Protocol, Option<String>);
 
 /// What an object that says `before` is to say; `None` = its kind has no such status.
 pub(super) fn merge(status: &Status, before: &Said, now: &Time) -> Option<Said> {
-    let top = |before: &[Written], wanted: &[Condition]| {
-        conditions(before, wanted, |kind| OURS.contains(&kind), now)
-    };
+    let top = |before: &[Written], wanted: &[Condition]| conditions(before, wanted, is_ours, now);
     Some(match (status, before) {
         (Status::GatewayClass { conditions, features }, Said::GatewayClass(before)) => {
             let features = features.iter().map(|name| SupportedFeature { name: name.clone() });
@@ -132,6 +131,10 @@ pub(super) fn farewell(before: &Said) -> Option<Status> {
         }
         _ => None,
     }
+}
+
+fn is_ours(kind: &str) -> bool {
+    OURS.contains(&kind) || kind.split_once('/').is_some_and(|(prefix, _)| prefix == PREFIX)
 }
 
 fn conditions(

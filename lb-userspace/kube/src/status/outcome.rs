@@ -89,8 +89,10 @@ impl Status {
     }
 }
 
+/// `Programmed`, and what Services have in its place: there it needs a prefix.
 fn pend(condition: &mut Condition, why: &str) {
-    if condition.kind == "Programmed" && condition.holds == Some(true) {
+    let kind = condition.kind.rsplit('/').next();
+    if kind == Some("Programmed") && condition.holds == Some(true) {
         condition.holds = Some(false);
         condition.reason = PENDING;
         why.clone_into(&mut condition.message);

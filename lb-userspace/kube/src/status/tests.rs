@@ -58,7 +58,7 @@ fn a_condition_keeps_its_time_until_it_changes() {
 #[test]
 fn conditions_of_others_stay_and_ours_that_are_gone_go() {
     let before = json!({"conditions": [written("other.example/Nice", "True"),
-        written("Conflicted", "True")]});
+        written("Conflicted", "True"), written("lb.internal/Odd", "True")]});
     let status = Status::ListenerSet { conditions: Vec::new(), listeners: Vec::new() };
     let after = merged(ObjectKind::ListenerSet, &before, &status);
     assert_eq!(after, json!({"conditions": [written("other.example/Nice", "True")]}));
@@ -135,7 +135,7 @@ fn what_does_not_run_is_pending() {
     let service = Status::LoadBalancer {
         addresses: vec!["192.0.2.1".parse().unwrap()],
         ports: vec![(80, lb_model::Protocol::Tcp, None)],
-        conditions: vec![condition("Programmed", true, "")],
+        conditions: vec![condition("lb.internal/Programmed", true, "")],
     };
     let mut lowered = Lowered::default();
     lowered.statuses.insert(id(ObjectKind::Gateway, "web"), gateway);
@@ -162,7 +162,7 @@ fn what_does_not_run_is_pending() {
 fn pending(lowered: &Lowered) -> String {
     let find = |name: &str, conditions: &[Condition]| {
         let found = conditions.iter().find(|it| it.reason == "Pending")?;
-        assert_eq!((found.kind, found.holds), ("Programmed", Some(false)));
+        assert!(found.kind.ends_with("Programmed") && found.holds == Some(false));
         Some(format!("{name}:{}", found.message))
     };
     let mut pending = Vec::new();
