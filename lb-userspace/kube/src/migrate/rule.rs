@@ -56,7 +56,6 @@ fn request(wanted: &RequestMatch, lost: &mut impl FnMut(&str)) -> Value {
             lost("a prefix whatever its case");
             ("PathPrefix", path)
         }
-        // Ingresses have none.
     };
     let mut request = json!({ "path": { "type": kind, "value": path } });
     let fields = |all: &[FieldMatch]| -> Vec<Value> { all.iter().map(field).collect() };
