@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -52,8 +52,12 @@ pub enum Speaks {
 pub struct Echo {
     name: String,
     address: SocketAddr,
+    asked: Asked,
     task: JoinHandle<()>,
 }
+
+/// Paths that were asked for.
+type Asked = Arc<Mutex<Vec<String>>>;
 
 /// Who answers.
 #[derive(Clone, Debug)]
@@ -61,6 +65,7 @@ struct Me {
     name: String,
     namespace: String,
     is_tls: bool,
+    asked: Asked,
 }
 
 impl Echo {
@@ -71,7 +76,13 @@ impl Echo {
         namespace: &str,
         speaks: Speaks,
     ) -> Result<Self> {
-        let me = Me { name: name.to_owned(), namespace: namespace.to_owned(), is_tls: false };
+        let asked = Asked::default();
+        let me = Me {
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+            is_tls: false,
+            asked: Arc::clone(&asked),
+        };
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (address, task) = suite.runtime.block_on(async {
             if let Speaks::Datagrams = speaks {
@@ -83,12 +94,17 @@ impl Echo {
             let address = listener.local_addr()?;
             Ok((address, tokio::spawn(accept(listener, me, speaks))))
         })?;
-        Ok(Self { name: name.to_owned(), address, task })
+        Ok(Self { name: name.to_owned(), address, asked, task })
     }
 
     /// Its name: that of its Service and a number.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Paths and queries that it was asked for so far.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where it listens.
@@ -165,6 +181,8 @@ async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, me: 
 type Body = BoxBody<Bytes, Infallible>;
 
 async fn answer(mut request: Request<Incoming>, me: &Me) -> Response<Body> {
+    let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    me.asked.lock().unwrap_or_else(PoisonError::into_inner).push(path);
     if request.headers().contains_key("sec-websocket-key") {
         return websocket(&mut request);
     }

@@ -100,6 +100,13 @@ impl Space {
         self.endpoints(name, protocol, &endpoints);
     }
 
+    /// Paths and queries that the backends of a Service were asked for so far.
+    pub fn asked(&self, service: &str) -> Vec<String> {
+        let prefix = format!("{service}-");
+        let of_service = self.backends.iter().filter(|it| it.name().starts_with(&prefix));
+        of_service.flat_map(Echo::asked).collect()
+    }
+
     /// The slices of a Service: one for each endpoint, since their ports differ.
     pub fn endpoints(&self, service: &str, protocol: &str, endpoints: &[(String, SocketAddr)]) {
         for (name, address) in endpoints {

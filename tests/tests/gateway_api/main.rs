@@ -3,5 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+mod filter;
 mod gateway;
 mod http;
+mod stream;
