@@ -10,6 +10,7 @@ mod draft;
 mod gateway;
 mod index;
 mod ingress;
+mod listener;
 mod name;
 mod policy;
 mod route;

@@ -7,13 +7,11 @@ use crate::{
     lower::{
         certificate::CertificateProblem,
         index::{Referent, Referrer},
+        listener,
     },
 };
 use lb_model::{ClientAuth, ClientAuthMode, ListenerProtocol, ListenerTls, TlsVersion};
-use std::{collections::BTreeMap, time::Duration};
-
-/// How long TLS sessions can be resumed: what most servers give tickets.
-const RESUMPTION: Duration = Duration::from_hours(24);
+use std::collections::BTreeMap;
 
 /// Notes how a listener terminates TLS, and what is wrong with that.
 pub(super) fn terminate(
@@ -215,15 +213,7 @@ fn secret(
 /// Options of ours: `lb.internal/tls-min-version` and `tls-max-version` (`1.2` or `1.3`), and
 /// `lb.internal/tls-cipher-suites` (IANA names between commas).
 fn options(options: &BTreeMap<String, String>) -> Result<ListenerTls, Problem> {
-    let mut tls = ListenerTls {
-        certificates: Vec::new(),
-        version_min: TlsVersion::V1_2,
-        version_max: TlsVersion::V1_3,
-        cipher_suites: Vec::new(),
-        client: None,
-        resumption: RESUMPTION,
-        early_data: false,
-    };
+    let mut tls = listener::tls(Vec::new());
     for (name, value) in options {
         let Some(own) = name.strip_prefix(PREFIX).and_then(|it| it.strip_prefix('/')) else {
             continue;

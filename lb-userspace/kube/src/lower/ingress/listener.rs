@@ -6,13 +6,10 @@ use crate::{
     lower::{
         address::{Assigned, Unassigned},
         draft::Draft,
+        listener,
     },
 };
-use lb_model::{
-    Bind, CONNECTIONS_DEFAULT, HostPattern, HttpOptions, Listener, ListenerProtocol, ListenerTls,
-    Protocol, SESSION_IDLE_DEFAULT, TlsVersion, Vip,
-};
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use lb_model::{Listener, ListenerProtocol};
 
 /// Names of the listeners of a class.
 pub(super) struct Listeners {
@@ -30,13 +27,15 @@ impl Listeners {
     ) -> Self {
         let addresses = assigned.unwrap_or_default();
         let http = format!("ingress/{class}/http");
-        let plain = listener(addresses, 80, ListenerProtocol::Http, None);
+        let plain = listener::listener(addresses, 80, ListenerProtocol::Http);
         draft.desired.proxy.listeners.insert(http.clone(), plain);
         let certificates = certificates(draft, sources);
         let https = (!certificates.is_empty()).then(|| format!("ingress/{class}/https"));
         if let Some(name) = &https {
-            let tls = Some(tls(certificates));
-            let secure = listener(addresses, 443, ListenerProtocol::Https, tls);
+            let secure = Listener {
+                tls: Some(listener::tls(certificates)),
+                ..listener::listener(addresses, 443, ListenerProtocol::Https)
+            };
             draft.desired.proxy.listeners.insert(name.clone(), secure);
         }
         Self { http, https }
@@ -67,43 +66,4 @@ fn certificates(draft: &mut Draft<'_>, sources: &mut [Source<'_>]) -> Vec<String
     }
     names.extend(draft.world.file.proxy.certificates.keys().cloned());
     names
-}
-
-fn listener(
-    addresses: &[Assigned],
-    port: u16,
-    protocol: ListenerProtocol,
-    tls: Option<ListenerTls>,
-) -> Listener {
-    let (bound, vips): (Vec<_>, Vec<_>) = addresses.iter().partition(|it| it.bind);
-    let vip = |it: &Assigned| Vip { address: it.address, port, protocol: Protocol::Tcp };
-    let bind = |it: &Assigned| Bind { address: SocketAddr::new(it.address, port) };
-    Listener {
-        vips: vips.into_iter().map(vip).collect(),
-        binds: bound.into_iter().map(bind).collect::<BTreeSet<_>>(),
-        protocol,
-        host: HostPattern::Any,
-        tls,
-        takes_proxy_protocol: false,
-        sources: Vec::new(),
-        connections_max: CONNECTIONS_DEFAULT,
-        http: HttpOptions::default(),
-        idle_timeout: SESSION_IDLE_DEFAULT,
-    }
-}
-
-/// Sessions can be resumed for this long (the longest that RFC 8446, section 4.6.1, allows is 7
-/// days; a day is what browsers keep).
-const RESUMPTION: Duration = Duration::from_hours(24);
-
-fn tls(certificates: Vec<String>) -> ListenerTls {
-    ListenerTls {
-        certificates,
-        version_min: TlsVersion::V1_2,
-        version_max: TlsVersion::V1_3,
-        cipher_suites: Vec::new(),
-        client: None,
-        resumption: RESUMPTION,
-        early_data: false,
-    }
 }

@@ -4,15 +4,12 @@ use super::{
     Ours, Wishes,
     port::{Port, is_near, reference, wanted},
 };
-use crate::lower::{address::Assigned, draft::Draft, name::fitted, upstream::PortKey};
+use crate::lower::{address::Assigned, draft::Draft, listener, name::fitted, upstream::PortKey};
 use lb_model::{
-    Affinity, Balance, Bind, CONNECTIONS_DEFAULT, HashKey, HttpOptions, Listener, ListenerProtocol,
-    Protocol, SESSION_IDLE_DEFAULT, StreamBackend, StreamRoute, Vip,
+    Affinity, Balance, HashKey, Listener, ListenerProtocol, Protocol, SESSION_IDLE_DEFAULT,
+    StreamBackend, StreamRoute,
 };
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
-};
+use std::collections::BTreeSet;
 
 /// Serves a port at these addresses.
 ///
@@ -32,21 +29,11 @@ pub(super) fn serve(
     }
     let upstream = upstream(draft, ours, wishes, port)?;
     let name = fitted(name);
-    let (binds, vips): (Vec<Assigned>, Vec<Assigned>) = addresses.iter().partition(|it| it.bind);
+    let protocol = if is_udp { ListenerProtocol::Udp } else { ListenerProtocol::Tcp };
     let listener = Listener {
-        vips: vips.into_iter().map(|it| vip(it.address, port)).collect(),
-        binds: binds
-            .into_iter()
-            .map(|it| Bind { address: SocketAddr::new(it.address, port.number) })
-            .collect(),
-        protocol: if is_udp { ListenerProtocol::Udp } else { ListenerProtocol::Tcp },
-        host: lb_model::HostPattern::Any,
-        tls: None,
-        takes_proxy_protocol: false,
         sources: wishes.sources.clone(),
-        connections_max: CONNECTIONS_DEFAULT,
-        http: HttpOptions::default(),
         idle_timeout: wishes.idle_timeout.unwrap_or(SESSION_IDLE_DEFAULT),
+        ..listener::listener(addresses, port.number, protocol)
     };
     draft.desired.proxy.listeners.insert(name.clone(), listener);
     let route = StreamRoute {
@@ -57,10 +44,6 @@ pub(super) fn serve(
     };
     draft.desired.proxy.stream_routes.insert(name, route);
     Ok(())
-}
-
-const fn vip(address: IpAddr, port: &Port<'_>) -> Vip {
-    Vip { address, port: port.number, protocol: port.protocol }
 }
 
 /// The upstream of a port: that of its routes, or one of its own where the Service asks for more.
