@@ -11,8 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
+use crate::support;
 use lb_userspace::{
     config::{self, Checked},
     model::Desired,
@@ -167,7 +166,7 @@ fn bytes(value: &Value) -> Option<Vec<u8>> {
 /// Compares each file with its snapshot, and goes on after one that differs.
 fn each(files: &[PathBuf], kind: &str, show: impl Fn(&str, &str) -> String) {
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../tests/snapshots/config");
+    settings.set_snapshot_path("../../../tests/snapshots/config");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     let mut wrong = Vec::new();

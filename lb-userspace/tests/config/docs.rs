@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
-
+use crate::support;
 use lb_userspace::config;
 use serde_json::Value;
 use std::{collections::BTreeSet, fs, path::PathBuf};

@@ -7,8 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
+use crate::support;
 use lb_userspace::{
     config,
     model::{Answer, Desired, PathMatch, Verify},

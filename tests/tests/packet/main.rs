@@ -1,0 +1,18 @@
+//! The packet table: what the program does with one packet or a few, run in the kernel on frames
+//! from memory. One file a subject.
+
+mod dnat;
+mod extensions;
+mod fragments;
+mod icmp;
+mod icmp_nat;
+mod l2dsr;
+mod malformed;
+mod model;
+mod nat;
+mod next_hop;
+mod pass;
+mod proxied;
+mod tracking;
+mod truncated;
+mod tunnel;
