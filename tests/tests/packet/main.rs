@@ -1,6 +1,7 @@
 //! The packet table: what the program does with one packet or a few, run in the kernel on frames
 //! from memory. One file a subject.
 
+mod decap;
 mod dnat;
 mod extensions;
 mod fragments;
