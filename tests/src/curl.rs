@@ -1,5 +1,6 @@
 //! The real `curl`, in a host of the lab.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -48,12 +49,31 @@ impl Curl {
     ///
     /// Errors: no response, by what curl says.
     pub fn get(&self, url: &str, options: &[&str]) -> Result<Answer> {
+        let shown = self.run(url, &[&["--include", "--globoff"], options].concat())?;
+        parse(&shown).with_context(|| format!("curl {url}"))
+    }
+
+    /// Asks for `url` so many times, one after another, over one connection as long as it is kept:
+    /// how often each status and value of the field `X-Origin` came (`200 b1`).
+    ///
+    /// Errors: no response to one of them, by what curl says.
+    pub fn count(&self, url: &str, count: u64, options: &[&str]) -> Result<BTreeMap<String, u64>> {
+        let url = format!("{url}?[1-{count}]");
+        let each = ["--output", "/dev/null", "--write-out", "%{http_code} %header{x-origin}\\n"];
+        let mut counts = BTreeMap::new();
+        for line in self.run(&url, &[&each, options].concat())?.lines() {
+            *counts.entry(line.trim_end().to_owned()).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
+    fn run(&self, url: &str, options: &[&str]) -> Result<String> {
         let to = match self.to {
             IpAddr::V4(to) => format!("::{to}:"),
             IpAddr::V6(to) => format!("::[{to}]:"),
         };
         let mut command = self.client.command("curl")?;
-        command.args(["--silent", "--show-error", "--include", "--max-time", LIMIT_SECONDS]);
+        command.args(["--silent", "--show-error", "--max-time", LIMIT_SECONDS]);
         command.args(["--connect-to", &to]);
         if let Some(authority) = &self.authority {
             command.arg("--cacert").arg(authority);
@@ -61,7 +81,7 @@ impl Curl {
         let output = command.args(options).arg(url).output().context("start curl")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "curl {url}: {}\n{said}", output.status);
-        parse(&String::from_utf8_lossy(&output.stdout)).with_context(|| format!("curl {url}"))
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 

@@ -54,20 +54,28 @@ impl Daemon {
 
     /// Like [`Self::start`], but without starting lbd itself.
     pub fn prepare(lab: &Lab, configuration: &str) -> Result<Self> {
-        let mut daemon = Self {
-            router: lab.router().clone(),
-            backends: lab.backends().to_vec(),
-            instance: lab.instance(),
+        let mut daemon = Self::prepare_on(lab.router(), &lab.instance(), configuration)?;
+        daemon.backends = lab.backends().to_vec();
+        for backend in lab.backends() {
+            let decap = daemon.start_decap(backend)?;
+            daemon.decaps.push(decap);
+        }
+        Ok(daemon)
+    }
+
+    /// Like [`Self::prepare`], on any host of a lab, and with nothing on the backends. The instance
+    /// is that of the lab, or begins so.
+    pub fn prepare_on(host: &Host, instance: &str, configuration: &str) -> Result<Self> {
+        let daemon = Self {
+            router: host.clone(),
+            backends: Vec::new(),
+            instance: instance.to_owned(),
             directory: TempDir::new().context("make a folder for the configuration")?,
             process: None,
             decaps: Vec::new(),
             hosts: None,
         };
         daemon.write(configuration)?;
-        for backend in lab.backends() {
-            let decap = daemon.start_decap(backend)?;
-            daemon.decaps.push(decap);
-        }
         Ok(daemon)
     }
 

@@ -33,6 +33,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// Whether the client of the connection has shown a certificate.
     pub has_certificate: bool,
+    /// The server name that the client of the connection has asked for, with TLS.
+    pub server_name: Option<String>,
 }
 
 /// What the origin answers.
@@ -181,17 +183,25 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 
 fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
     stream.set_nodelay(true)?;
-    let Some(tls) = &shared.tls else { return serve_requests(stream, shared, false) };
+    let Some(tls) = &shared.tls else {
+        return serve_requests(stream, shared, &Request::default());
+    };
     let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(tls))?, stream);
     stream.conn.complete_io(&mut stream.sock)?;
-    let has_certificate = stream.conn.peer_certificates().is_some();
-    serve_requests(stream, shared, has_certificate)
+    let known = Request {
+        has_certificate: stream.conn.peer_certificates().is_some(),
+        server_name: stream.conn.server_name().map(str::to_owned),
+        ..Request::default()
+    };
+    serve_requests(stream, shared, &known)
 }
 
-fn serve_requests(stream: impl Read + Write, shared: &Shared, has_certificate: bool) -> Result<()> {
+/// Serves a connection of which this is known.
+fn serve_requests(stream: impl Read + Write, shared: &Shared, known: &Request) -> Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(mut request) = read_request(&mut stream)? {
-        request.has_certificate = has_certificate;
+        request.has_certificate = known.has_certificate;
+        request.server_name.clone_from(&known.server_name);
         lock(&shared.requests).push(request.clone());
         if request.field("upgrade").is_some_and(|it| it.eq_ignore_ascii_case("websocket")) {
             return echo_frames(&mut stream, &request);

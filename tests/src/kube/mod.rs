@@ -8,10 +8,12 @@ mod access;
 mod crds;
 mod hand;
 mod objects;
+mod pods;
 mod real;
 mod relay;
 mod server;
 mod stand_in;
 
+pub use pods::{Pod, PodState};
 pub use server::ApiServer;
 pub use stand_in::{Faults, Write};

@@ -21,8 +21,13 @@ pub(super) struct Relay {
 impl Relay {
     /// Listens on a free port of the loopback interface of the namespace this is called in.
     pub(super) fn listen() -> Result<(TcpListener, SocketAddr)> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let listener = listener.context("listen on the loopback interface")?;
+        Self::listen_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// Listens on a free port of an address of the namespace this is called in.
+    pub(super) fn listen_at(address: Ipv4Addr) -> Result<(TcpListener, SocketAddr)> {
+        let listener = TcpListener::bind((address, 0));
+        let listener = listener.with_context(|| format!("listen on {address}"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok((listener, address))

@@ -86,6 +86,16 @@ impl ApiServer {
         self.write(&name, &self.access(address).kubeconfig())
     }
 
+    /// Gives the server an address of a host of a lab, and returns a kubeconfig, as text, for all
+    /// hosts that reach it; with a user, for somebody who may do only what roles allow.
+    pub fn kubeconfig_at(&mut self, host: &Host, user: Option<&str>) -> Result<String> {
+        let (listener, address) = host.enter(|| Relay::listen_at(host.address_v4()))??;
+        let relay = self.relay(listener)?;
+        self.relays.push(relay);
+        let access = Access { user: user.map(str::to_owned), ..self.access(address) };
+        Ok(access.kubeconfig())
+    }
+
     /// A kubeconfig of a user, such as `system:serviceaccount:NAMESPACE:NAME`, who may do only
     /// what roles allow.
     pub fn kubeconfig_as(&self, user: &str) -> Result<PathBuf> {

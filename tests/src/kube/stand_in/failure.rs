@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 pub(super) struct Failure {
     pub(super) code: u16,
     reason: &'static str,
-    message: String,
+    pub(super) message: String,
 }
 
 impl Failure {

@@ -110,6 +110,12 @@ impl Faults {
         self.shared.plan().writes.clear();
     }
 
+    /// What was refused to clients because no role of theirs allows it, as they were told; each
+    /// once.
+    pub fn forbidden(&self) -> BTreeSet<String> {
+        self.shared.plan().forbidden.clone()
+    }
+
     /// How many watches are open.
     pub fn watches_count(&self) -> usize {
         self.shared.plan().watches_count
@@ -144,6 +150,7 @@ pub(super) struct Plan {
     pub(super) lost_answers_count: usize,
     pub(super) delay: Duration,
     pub(super) watches_count: usize,
+    pub(super) forbidden: BTreeSet<String>,
     writes: Vec<Write>,
 }
 

@@ -153,7 +153,12 @@ fn permit(shared: &Shared, head: &Parts, target: &Target, query: &Query) -> Resu
         Method::DELETE => "delete",
         _ => return Err(Failure::no_such_method()),
     };
-    Wish { user, verb, target, selected_name: query.selected_name() }.check(&shared.store())
+    let wish = Wish { user, verb, target, selected_name: query.selected_name() };
+    let permitted = wish.check(&shared.store());
+    if let Err(failure) = &permitted {
+        shared.plan().forbidden.insert(failure.message.clone());
+    }
+    permitted
 }
 
 fn respond(

@@ -1,0 +1,157 @@
+//! Routers with interfaces `wan` and `lan`, and API servers that they reach over the network.
+
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use lb_tests::{
+    authority::{Authority, Issued},
+    curl::{Answer, Curl},
+    kube::ApiServer,
+    lab::{Host, Lab, Options},
+    lbd::Daemon,
+    wait::eventually,
+};
+use serde_json::{Value, json};
+
+/// How long anything may take.
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
+
+/// The text of a file of an example.
+pub(super) fn example(file: &str) -> String {
+    deployed(&format!("examples/{file}"))
+}
+
+/// The text of a file of what is deployed.
+pub(super) fn deployed(file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// A lab whose router and gateway, which is a second router, have the examples' interfaces.
+pub(super) fn lab(backend_count: usize) -> Lab {
+    let lab = Lab::up(&Options { backend_count, vips_on_backends: Vec::new() }).unwrap();
+    let rename = |from: &str, to: &str| format!("link set dev {from} name {to}");
+    lab.router().ip_batch(&[rename("a0", "wan"), rename("b0", "lan")]).unwrap();
+    lab.gateway().ip_batch(&[rename("eth1", "wan"), rename("eth0", "lan")]).unwrap();
+    lab
+}
+
+/// An API server at an address of a host, and a kubeconfig for who reaches it there. The Lease has
+/// its namespace.
+pub(super) fn cluster(host: &Host) -> (ApiServer, String) {
+    let mut server = ApiServer::stand_in().unwrap();
+    server.install_crds().unwrap();
+    server.apply("{apiVersion: v1, kind: Namespace, metadata: {name: lb-system}}").unwrap();
+    let kubeconfig = server.kubeconfig_at(host, None).unwrap();
+    (server, kubeconfig)
+}
+
+/// lbd on the router with a configuration of an example, and files beside it.
+pub(super) fn run(lab: &Lab, configuration: &str, files: &[(&str, &str)]) -> Daemon {
+    run_on(lab.router(), &lab.instance(), configuration, files)
+}
+
+/// As [`run`], on any host.
+pub(super) fn run_on(
+    host: &Host,
+    instance: &str,
+    configuration: &str,
+    files: &[(&str, &str)],
+) -> Daemon {
+    let mut daemon = Daemon::prepare_on(host, instance, configuration).unwrap();
+    for (name, text) in files {
+        daemon.write_beside(name, text).unwrap();
+    }
+    daemon.run().unwrap();
+    daemon
+}
+
+/// A Secret with a certificate.
+pub(super) fn secret(server: &ApiServer, key: &str, issued: &Issued) {
+    let (namespace, name) = key.split_once('/').unwrap();
+    let object = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": { "name": name, "namespace": namespace },
+        "stringData": { "tls.crt": issued.chain, "tls.key": issued.key },
+    });
+    server.apply(&object.to_string()).unwrap();
+}
+
+/// A ConfigMap with an authority.
+pub(super) fn authority_map(server: &ApiServer, key: &str, authority: &Authority) {
+    let (namespace, name) = key.split_once('/').unwrap();
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": name, "namespace": namespace },
+        "data": { "ca.crt": authority.pem() },
+    });
+    server.apply(&object.to_string()).unwrap();
+}
+
+/// A client that trusts an authority.
+pub(super) fn trusting(daemon: &Daemon, curl: Curl, authority: &Authority) -> Curl {
+    daemon.write_beside("client/ca.pem", &authority.pem()).unwrap();
+    curl.trusting(beside(daemon, "client/ca.pem"))
+}
+
+/// A file beside a configuration.
+pub(super) fn beside(daemon: &Daemon, name: &str) -> PathBuf {
+    daemon.file().with_file_name("").join(name)
+}
+
+/// Asks until the answer is as it should be.
+pub(super) fn asked(
+    daemon: &Daemon,
+    curl: &Curl,
+    url: &str,
+    is_right: impl Fn(&Answer) -> bool,
+) -> Answer {
+    let mut last = None;
+    let seen = eventually(LIMIT, url, || {
+        let answer = curl.get(url, &[]);
+        let right = answer.as_ref().ok().filter(|it| is_right(it)).cloned();
+        last = Some(answer);
+        right
+    });
+    seen.unwrap_or_else(|error| panic!("{error}: {last:?}\n{}", daemon.lines().join("\n")))
+}
+
+/// The address in an object's status, once the conditions at `path` are true.
+pub(super) fn address_of_gateway(server: &ApiServer, name: &str) -> IpAddr {
+    let gateway = server.eventually("Gateway", name, "a Gateway with an address", |it| {
+        let listeners = it["status"]["listeners"].as_array();
+        let listeners = listeners.map(Vec::as_slice).unwrap_or_default();
+        let wanted = it["spec"]["listeners"].as_array().map(Vec::len);
+        let kinds = ["Accepted", "Programmed", "ResolvedRefs"];
+        are_true(&it["status"]["conditions"], &["Accepted", "Programmed"], it)
+            && Some(listeners.len()) == wanted
+            && listeners.iter().all(|one| are_true(&one["conditions"], &kinds, it))
+    });
+    gateway.unwrap()["status"]["addresses"][0]["value"].as_str().unwrap().parse().unwrap()
+}
+
+/// Waits until a route is accepted by its parent, and what it refers to is there.
+pub(super) fn await_route(server: &ApiServer, kind: &str, name: &str) {
+    let is_so = |it: &Value| {
+        let parents = it["status"]["parents"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let kinds = ["Accepted", "ResolvedRefs"];
+        !parents.is_empty() && parents.iter().all(|one| are_true(&one["conditions"], &kinds, it))
+    };
+    server.eventually(kind, name, "a route that is accepted", is_so).unwrap();
+}
+
+/// Whether conditions of these types are true of the object as it is.
+pub(super) fn are_true(conditions: &Value, kinds: &[&str], object: &Value) -> bool {
+    let all = conditions.as_array().map(Vec::as_slice).unwrap_or_default();
+    kinds.iter().all(|kind| {
+        all.iter().any(|it| {
+            it["type"] == *kind
+                && it["status"] == "True"
+                && it["observedGeneration"] == object["metadata"]["generation"]
+        })
+    })
+}
