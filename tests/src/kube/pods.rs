@@ -87,7 +87,7 @@ impl ApiServer {
 }
 
 fn slice_port(port: &Value) -> Value {
-    let target = port.get("targetPort").filter(|it| it.is_u64()).unwrap_or(&port["port"]);
+    let target = port.get("targetPort").filter(|it| it.is_u64()).unwrap_or_else(|| &port["port"]);
     json!({
         "name": port["name"].as_str().unwrap_or_default(),
         "protocol": port["protocol"].as_str().unwrap_or("TCP"),

@@ -11,3 +11,4 @@
 mod bed;
 mod external_services;
 mod gateway_api_app;
+mod router;
