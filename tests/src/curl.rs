@@ -45,6 +45,12 @@ impl Curl {
         self
     }
 
+    /// The same to another address.
+    #[must_use]
+    pub fn at(&self, to: IpAddr) -> Self {
+        Self { to, ..self.clone() }
+    }
+
     /// What is answered to a request for `url`, with more options of curl.
     ///
     /// Errors: no response, by what curl says.

@@ -11,4 +11,5 @@
 mod bed;
 mod external_services;
 mod gateway_api_app;
+mod rights;
 mod router;
