@@ -56,6 +56,7 @@ pub fn elect(client: Client, namespace: &str, name: &str, identity: &str) -> Can
         leads: sender,
         seen: None,
         renewed: None,
+        rng: fastrand::Rng::new(),
     };
     Candidate { leads, stop: Some(stop), task: tokio::spawn(run.run(stopped)) }
 }
@@ -128,6 +129,7 @@ struct Run {
     seen: Option<Seen>,
     /// When the request began that renewed the Lease last, while it leads.
     renewed: Option<Instant>,
+    rng: fastrand::Rng,
 }
 
 impl Run {
@@ -135,8 +137,9 @@ impl Run {
         loop {
             self.attempt().await;
             let is_leading = self.renewed.is_some();
-            let jitter = if is_leading { 0.0 } else { fastrand::f64() * JITTER };
+            let jitter = if is_leading { 0.0 } else { self.rng.f64() * JITTER };
             tokio::select! {
+                biased;
                 () = sleep(RETRY_PERIOD.mul_f64(1.0 + jitter)) => {}
                 _ = &mut stopped => break,
             }

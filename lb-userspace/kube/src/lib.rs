@@ -38,4 +38,5 @@ pub use options::{
 };
 pub use range::{AddressRange, RangeError};
 pub use status::{Counts, Writer};
+pub use watch::Connector;
 pub use world::{Cluster, World};

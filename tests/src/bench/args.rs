@@ -4,18 +4,23 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::l7::{Options, Scenario};
+use super::{
+    kube,
+    l7::{Options, Scenario},
+};
 
 /// What `lb-bench --help` prints.
 pub const USAGE: &str = "\
 usage: lb-bench l4 [--quick] [--rounds N] [-o text|json]
        lb-bench l7 [--quick] [--rounds N] [--seconds N] [--only SCENARIO[,..]]
                    [--against PROXY[,..]] [--svg FILE] [-o text|json]
+       lb-bench kube [--quick] [-o text|json]
 
   l4          ns per packet of the tunnel path (tcp-v4) against xdp_lb_bench
   l7          CPU microseconds per request of the proxy against nginx, HAProxy, Envoy, Caddy
               and Traefik, one core each, the same backend
-  --quick     fewer and shorter rounds
+  kube        how fast what is applied to a cluster is served, on a real kube-apiserver
+  --quick     fewer and shorter rounds; a tenth of the objects
   --rounds N  as many rounds at each flow count, or of each scenario
   --seconds N each proxy is under load for so long in each round
   --only      scenarios: h1-64, h1-64k, h1-connect, tls-h1, tls-handshake, tls-resume, h2, grpc,
@@ -60,6 +65,13 @@ pub enum Request {
         /// How the result is printed.
         format: Format,
     },
+    /// Measure the agent of clusters.
+    Kube {
+        /// How much.
+        options: kube::Options,
+        /// How the result is printed.
+        format: Format,
+    },
     /// Measure the proxy.
     L7 {
         /// How.
@@ -73,9 +85,10 @@ impl Request {
     /// Reads the words after the program's name; an unknown word is an error.
     pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Self> {
         let mut words = words.into_iter();
-        let is_l7 = match words.next().as_deref() {
-            Some("l4") => false,
-            Some("l7") => true,
+        let bench = match words.next().as_deref() {
+            Some("l4") => Bench::L4,
+            Some("l7") => Bench::L7,
+            Some("kube") => Bench::Kube,
             Some("-h" | "--help") => return Ok(Self::Help),
             Some(other) => bail!("unknown bench {other:?}\n{USAGE}"),
             None => bail!("which bench?\n{USAGE}"),
@@ -85,10 +98,22 @@ impl Request {
             if matches!(word.as_str(), "-h" | "--help") {
                 return Ok(Self::Help);
             }
-            given.take(&word, &mut words, is_l7)?;
+            given.take(&word, &mut words, bench)?;
         }
-        Ok(if is_l7 { given.l7()? } else { given.l4() })
+        Ok(match bench {
+            Bench::L4 => given.l4(),
+            Bench::L7 => given.l7()?,
+            Bench::Kube => given.kube(),
+        })
     }
+}
+
+/// Which of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bench {
+    L4,
+    L7,
+    Kube,
 }
 
 /// What was given, whatever the order.
@@ -108,12 +133,13 @@ impl Given {
         &mut self,
         word: &str,
         words: &mut impl Iterator<Item = String>,
-        is_l7: bool,
+        bench: Bench,
     ) -> Result<()> {
+        let is_l7 = bench == Bench::L7;
         let mut value = || words.next().with_context(|| format!("{word} needs a value"));
         match word {
             "--quick" => self.quick = true,
-            "--rounds" => self.rounds = Some(positive(word, &value()?)?),
+            "--rounds" if bench != Bench::Kube => self.rounds = Some(positive(word, &value()?)?),
             "--seconds" if is_l7 => self.seconds = Some(positive(word, &value()?)?),
             "--only" if is_l7 => self.only = Some(list(&value()?)),
             "--against" if is_l7 => self.against = Some(list(&value()?)),
@@ -131,6 +157,11 @@ impl Given {
     fn l4(self) -> Request {
         let default = if self.quick { L4_ROUNDS_QUICK } else { L4_ROUNDS };
         Request::L4 { rounds_count: self.rounds.unwrap_or(default), format: self.format }
+    }
+
+    fn kube(self) -> Request {
+        let options = if self.quick { kube::Options::QUICK } else { kube::Options::FULL };
+        Request::Kube { options, format: self.format }
     }
 
     fn l7(self) -> Result<Request> {
@@ -180,6 +211,9 @@ mod tests {
         let request = parse("l4 --rounds 7").unwrap();
         assert_eq!(request, Request::L4 { rounds_count: 7, format: Format::Text });
         assert_eq!(parse("l4 --help").unwrap(), Request::Help);
+        let request = parse("kube -o json --quick").unwrap();
+        let options = kube::Options::QUICK;
+        assert_eq!(request, Request::Kube { options, format: Format::Json });
         let Request::L7 { options, .. } =
             parse("l7 --only h1-64,idle --seconds 9 --against nginx").unwrap()
         else {
@@ -199,6 +233,7 @@ mod tests {
             "l4 -o xml",
             "l4 fast",
             "l4 --seconds 1",
+            "kube --rounds 3",
             "l7 --only h4",
             "l7 --against iis",
         ] {

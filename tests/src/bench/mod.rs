@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod command;
+pub mod kube;
 pub mod l4;
 pub mod l7;
 pub mod spread;
@@ -19,6 +20,10 @@ pub fn run(words: impl IntoIterator<Item = String>) -> Result<()> {
         }
         Request::L4 { rounds_count, format } => {
             let report = l4::run(rounds_count)?;
+            (report.text(), (format == Format::Json).then(|| report.json()).transpose()?)
+        }
+        Request::Kube { options, format } => {
+            let report = kube::run(&options)?;
             (report.text(), (format == Format::Json).then(|| report.json()).transpose()?)
         }
         Request::L7 { options, format } => {

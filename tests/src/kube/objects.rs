@@ -56,6 +56,21 @@ impl ApiServer {
         })
     }
 
+    /// Creates many objects, several at a time. Errors: one of them is there already.
+    pub fn create_many(&self, objects: Vec<Value>) -> Result<()> {
+        self.hand.call(|reach| async move {
+            let creating = objects.into_iter().map(|object| {
+                let reach = reach.clone();
+                async move {
+                    let (api, object) = place(&reach, object).await?;
+                    api.create(&PostParams::default(), &object).await?;
+                    Ok(())
+                }
+            });
+            stream::iter(creating).buffer_unordered(APPLIED_AT_ONCE).try_collect().await
+        })
+    }
+
     /// Creates an object. Errors: it is there already.
     pub fn create(&self, object: Value) -> Result<Value> {
         self.hand.call(|reach| async move {

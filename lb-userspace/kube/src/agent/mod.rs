@@ -8,7 +8,7 @@ mod writing;
 
 pub use report::{ClusterReport, ClusterState};
 
-use crate::Options;
+use crate::{Connector, Options};
 use lb_model::Desired;
 use run::Run;
 use std::{sync::Arc, time::Duration};
@@ -80,10 +80,20 @@ impl Agent {
     /// Begins to watch the clusters that `options` names. `file` is what the file says beside
     /// clusters. Must be called within a tokio runtime.
     pub fn start(options: Options, file: Desired, channels: Channels) -> Self {
+        Self::start_over(options, file, channels, Connector::default())
+    }
+
+    /// [`Self::start`] over other ways to API servers.
+    pub fn start_over(
+        options: Options,
+        file: Desired,
+        channels: Channels,
+        connector: Connector,
+    ) -> Self {
         let settings = Settings { options: Arc::new(options), file: Arc::new(file) };
         let (settings, given) = watch::channel(settings);
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(Run::new(given, channels).run(stopped));
+        let task = tokio::spawn(Run::new(given, channels, connector).run(stopped));
         Self { settings, stop: Some(stop), task }
     }
 

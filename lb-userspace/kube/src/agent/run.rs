@@ -4,7 +4,7 @@ use super::{
     Channels, ClusterReport, Outcome, Output, Settings, cluster::Tracked, writing::Writing,
 };
 use crate::{
-    Cluster, Lowered, Notice, ObjectId, ObjectKind, Objects, World, lower,
+    Cluster, Connector, Lowered, Notice, ObjectId, ObjectKind, Objects, World, lower,
     watch::{ClusterWatch, Report, Reports},
 };
 use std::{
@@ -13,7 +13,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
+    runtime::{Handle, RuntimeFlavor},
     sync::{mpsc, oneshot, watch},
+    task::block_in_place,
     time::{Instant, sleep_until},
 };
 
@@ -47,6 +49,7 @@ pub(super) struct Run {
     outcomes: watch::Receiver<Outcome>,
     outputs: mpsc::Sender<Output>,
     published: watch::Sender<Vec<ClusterReport>>,
+    connector: Connector,
     sender: mpsc::Sender<(u64, Report)>,
     reports: mpsc::Receiver<(u64, Report)>,
     world: World,
@@ -72,7 +75,11 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(settings: watch::Receiver<Settings>, channels: Channels) -> Self {
+    pub(super) fn new(
+        settings: watch::Receiver<Settings>,
+        channels: Channels,
+        connector: Connector,
+    ) -> Self {
         let Channels { outputs, outcomes, reports: published, identity } = channels;
         let (sender, reports) = mpsc::channel(REPORTS_MAX);
         let number = outcomes.borrow().number;
@@ -81,6 +88,7 @@ impl Run {
             outcomes,
             outputs,
             published,
+            connector,
             sender,
             reports,
             world: World::default(),
@@ -106,11 +114,12 @@ impl Run {
             let is_ticking = self.world.options.discovery.is_some();
             let (due, report_at, repeat_at) = (self.due(), self.report_at, self.repeat_at);
             tokio::select! {
-                report = self.reports.recv() => {
-                    let Some(report) = report else { return };
-                    self.take(report);
-                    while let Ok(report) = self.reports.try_recv() {
-                        self.take(report);
+                // What is due comes before what is new: it is there once and then not again.
+                biased;
+                _ = &mut stopped => return self.writing.end().await,
+                () = until(due) => {
+                    if self.lower().await.is_err() {
+                        return;
                     }
                 }
                 changed = self.settings.changed() => {
@@ -125,24 +134,25 @@ impl Run {
                     }
                     self.settle();
                 }
-                () = until(due) => {
-                    if self.lower().await.is_err() {
-                        return;
-                    }
+                leads = self.writing.changed() => {
+                    tracing::info!(leads, "election");
+                    self.dirty.get_or_insert_with(Instant::now);
                 }
                 () = sleep_until(tick), if is_ticking => {
                     tick = Instant::now() + TICK;
                     self.dirty.get_or_insert_with(Instant::now);
                 }
                 () = until(report_at) => self.publish(),
-                _ = &mut stopped => return self.writing.end().await,
-                leads = self.writing.changed() => {
-                    tracing::info!(leads, "election");
-                    self.dirty.get_or_insert_with(Instant::now);
-                }
                 () = until(repeat_at) => {
                     self.repeat_at = None;
                     self.writing.repeat(&self.world, &self.tracked);
+                }
+                report = self.reports.recv() => {
+                    let Some(report) = report else { return };
+                    self.take(report);
+                    while let Ok(report) = self.reports.try_recv() {
+                        self.take(report);
+                    }
                 }
             }
         }
@@ -177,7 +187,8 @@ impl Run {
     fn track(&mut self, wanted: &crate::ClusterOptions) -> Tracked {
         let token = self.next_token;
         self.next_token += 1;
-        let watch = ClusterWatch::start(wanted.clone(), Reports::new(token, self.sender.clone()));
+        let reports = Reports::new(token, self.sender.clone());
+        let watch = ClusterWatch::start(wanted.clone(), self.connector.clone(), reports);
         Tracked::new(token, wanted.clone(), watch, now_ms())
     }
 
@@ -220,15 +231,10 @@ impl Run {
         let Some(since) = self.dirty.take() else { return Ok(()) };
         self.world.now_seconds = now_ms() / 1_000;
         self.world.leads = self.writing.leads();
-        let world = std::mem::take(&mut self.world);
         let began = Instant::now();
-        let lowering = tokio::task::spawn_blocking(move || {
-            // One odd object must not end the agent.
-            let lowered = catch_unwind(AssertUnwindSafe(|| lower(&world)));
-            (world, lowered)
-        });
-        let Ok((world, lowered)) = lowering.await else { return Ok(()) };
-        self.world = world;
+        // One odd object must not end the agent.
+        let world = &self.world;
+        let lowered = aside(|| catch_unwind(AssertUnwindSafe(|| lower(world))));
         let Ok(lowered) = lowered else {
             tracing::error!("what the clusters have cannot be lowered; what runs goes on");
             return Ok(());
@@ -317,6 +323,14 @@ impl Run {
 
 fn empty(options: &crate::ClusterOptions) -> Cluster {
     Cluster { name: options.name.clone(), weight: options.weight, objects: Objects::default() }
+}
+
+/// Does what takes long while other threads of the runtime, if it has some, look after the rest.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => block_in_place(work),
+    }
 }
 
 async fn until(due: Option<Instant>) {

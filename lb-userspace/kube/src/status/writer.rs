@@ -144,20 +144,8 @@ impl Run {
             let tell_at = self.told.due();
             let make_at = self.tried.due();
             tokio::select! {
-                changed = self.published.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    let latest = self.published.borrow_and_update().clone();
-                    let before = std::mem::replace(&mut self.publication, latest);
-                    self.look(before.filter(|_| self.has_looked)).await;
-                }
-                changed = self.leads.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    self.look(None).await;
-                }
+                // What ends makes room, and is bounded; what is new may come all the time.
+                biased;
                 Some(landed) = self.flights.join_next() => {
                     if let Ok((id, desired, base, landing)) = landed {
                         self.land(id, desired, base, landing);
@@ -173,6 +161,20 @@ impl Run {
                         tracing::warn!(%error, "an object for a Gateway was not taken");
                     }
                     self.make();
+                }
+                changed = self.leads.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.look(None).await;
+                }
+                changed = self.published.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let latest = self.published.borrow_and_update().clone();
+                    let before = std::mem::replace(&mut self.publication, latest);
+                    self.look(before.filter(|_| self.has_looked)).await;
                 }
                 () = until(due) => {}
                 () = until(make_at) => self.make(),

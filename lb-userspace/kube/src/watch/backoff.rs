@@ -10,25 +10,28 @@ const LAST: Duration = Duration::from_secs(30);
 
 /// Waits that double, with jitter: the routers of a site must not come back in step.
 #[derive(Debug)]
-pub(super) struct Backoff(Duration);
+pub(super) struct Backoff {
+    due: Duration,
+    rng: fastrand::Rng,
+}
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self(FIRST)
+        Self { due: FIRST, rng: fastrand::Rng::new() }
     }
 }
 
 impl Backoff {
     /// The next wait: between half and all of what is due.
     pub(super) fn next(&mut self) -> Duration {
-        let due = self.0;
-        self.0 = (due * 2).min(LAST);
-        due.mul_f64(fastrand::f64().mul_add(0.5, 0.5))
+        let due = self.due;
+        self.due = (due * 2).min(LAST);
+        due.mul_f64(self.rng.f64().mul_add(0.5, 0.5))
     }
 
     /// Things went well.
     pub(super) fn reset(&mut self) {
-        *self = Self::default();
+        self.due = FIRST;
     }
 }
 

@@ -2,17 +2,57 @@
 
 use super::request::chain;
 use crate::ClusterOptions;
+use futures_util::future::BoxFuture;
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+type Connect =
+    dyn Fn(&ClusterOptions) -> BoxFuture<'static, Result<Client, String>> + Send + Sync + 'static;
+
+/// Makes the way to a cluster's API server, anew each time that the one before is lost.
+#[derive(Clone)]
+pub struct Connector(Arc<Connect>);
+
+impl Connector {
+    /// Makes ways by `connect`, which tells people why where it cannot.
+    pub fn new(
+        connect: impl Fn(&ClusterOptions) -> BoxFuture<'static, Result<Client, String>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        Self(Arc::new(connect))
+    }
+
+    pub(super) async fn connect(&self, options: &ClusterOptions) -> Result<Client, String> {
+        (self.0)(options).await
+    }
+}
+
+impl Default for Connector {
+    /// As kubeconfigs and service accounts say.
+    fn default() -> Self {
+        Self::new(|options| {
+            let options = options.clone();
+            Box::pin(async move { connect(&options).await })
+        })
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
+    }
+}
+
 /// Makes a client as the operator says; files are read anew, so that renewed credentials count.
-pub(super) async fn connect(options: &ClusterOptions) -> Result<Client, String> {
+async fn connect(options: &ClusterOptions) -> Result<Client, String> {
     let mut config = config(options).await?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     // Who asks waits by itself, and says so.

@@ -13,6 +13,7 @@ mod source;
 mod supervise;
 
 pub(crate) use change::Change;
+pub use client::Connector;
 pub(crate) use kind::{KINDS, Kind};
 pub(crate) use report::{Report, Reports};
 pub(crate) use source::Source;
@@ -32,10 +33,10 @@ pub(crate) struct ClusterWatch {
 
 impl ClusterWatch {
     /// Begins to watch. Must be called within a tokio runtime.
-    pub(crate) fn start(options: ClusterOptions, reports: Reports) -> Self {
+    pub(crate) fn start(options: ClusterOptions, connector: Connector, reports: Reports) -> Self {
         let (needs, needed) = watch::channel(Needs::default());
         let (found, clients) = watch::channel(None);
-        let supervisor = Supervisor::new(options, needed, found, reports);
+        let supervisor = Supervisor::new(options, connector, needed, found, reports);
         Self { needs, clients, task: tokio::spawn(supervisor.run()) }
     }
 

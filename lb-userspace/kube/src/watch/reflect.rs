@@ -47,6 +47,7 @@ pub(super) struct Reflector<T> {
     /// Where the watch goes on; `None` = a list is due.
     version: Option<String>,
     is_failing: bool,
+    rng: fastrand::Rng,
 }
 
 /// Nobody listens any more.
@@ -71,6 +72,7 @@ impl<T: Object> Reflector<T> {
             streams,
             version: None,
             is_failing: false,
+            rng: fastrand::Rng::new(),
         }
     }
 
@@ -82,6 +84,7 @@ impl<T: Object> Reflector<T> {
             let client = clients.borrow_and_update().clone();
             let began = Instant::now();
             let outcome = tokio::select! {
+                biased;
                 outcome = self.follow(&client) => outcome,
                 // The way to the server is a new one: what is open may be dead.
                 changed = clients.changed() => match changed {
@@ -104,6 +107,7 @@ impl<T: Object> Reflector<T> {
             };
             if !is_steady {
                 tokio::select! {
+                    biased;
                     () = sleep(backoff.next()) => {}
                     _ = clients.changed() => backoff.reset(),
                 }
@@ -114,12 +118,14 @@ impl<T: Object> Reflector<T> {
     /// Lists if that is due, and watches until the watch ends.
     async fn follow(&mut self, client: &Client) -> Result<Result<(), Failure>, Ended> {
         let begun = match self.version.clone() {
-            Some(version) => request::watch(client, &self.asked, Some(&version)).await,
+            Some(version) => {
+                request::watch(client, &self.asked, Some(&version), &mut self.rng).await
+            }
             None => match self.list(client).await? {
                 Ok(Some(events)) => Ok(events),
                 Ok(None) => {
                     let version = self.version.clone();
-                    request::watch(client, &self.asked, version.as_deref()).await
+                    request::watch(client, &self.asked, version.as_deref(), &mut self.rng).await
                 }
                 Err(failure) => Err(failure),
             },
@@ -166,8 +172,8 @@ impl<T: Object> Reflector<T> {
         }
     }
 
-    async fn stream(&self, client: &Client) -> Result<(Vec<Read<T>>, String, Events), Failure> {
-        let mut events = request::watch(client, &self.asked, None).await?;
+    async fn stream(&mut self, client: &Client) -> Result<(Vec<Read<T>>, String, Events), Failure> {
+        let mut events = request::watch(client, &self.asked, None, &mut self.rng).await?;
         let mut objects = BTreeMap::new();
         loop {
             match events.next().await? {

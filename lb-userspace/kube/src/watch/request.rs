@@ -186,8 +186,9 @@ pub(super) async fn watch(
     client: &Client,
     asked: &Asked,
     version: Option<&str>,
+    rng: &mut fastrand::Rng,
 ) -> Result<Events, Failure> {
-    let seconds = fastrand::u32(WATCH_SECONDS.0..=WATCH_SECONDS.1);
+    let seconds = rng.u32(WATCH_SECONDS.0..=WATCH_SECONDS.1);
     let params = WatchParams {
         field_selector: asked.fields(),
         timeout: Some(seconds),

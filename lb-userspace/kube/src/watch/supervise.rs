@@ -2,7 +2,7 @@
 
 use super::{
     backoff::Backoff,
-    client,
+    client::Connector,
     discover::{self, Served},
     kind::{KINDS, Kind},
     reflect::Watch,
@@ -34,6 +34,7 @@ const ALONE_MAX: usize = 16;
 /// The task of a cluster.
 pub(super) struct Supervisor {
     options: ClusterOptions,
+    connector: Connector,
     needs: watch::Receiver<Needs>,
     found: watch::Sender<Option<Client>>,
     reports: Reports,
@@ -58,12 +59,14 @@ type Told = Result<(), ()>;
 impl Supervisor {
     pub(super) fn new(
         options: ClusterOptions,
+        connector: Connector,
         needs: watch::Receiver<Needs>,
         found: watch::Sender<Option<Client>>,
         reports: Reports,
     ) -> Self {
         Self {
             options,
+            connector,
             needs,
             found,
             reports,
@@ -98,7 +101,7 @@ impl Supervisor {
 
     /// Finds a way to the API server and what that has.
     async fn connect(&mut self) -> Result<Client, String> {
-        let client = client::connect(&self.options).await?;
+        let client = self.connector.connect(&self.options).await?;
         let served = discover::discover(&client).await.map_err(|error| error.to_string())?;
         self.take_served(served);
         match &self.clients {
@@ -118,6 +121,7 @@ impl Supervisor {
         loop {
             let is_partial = self.served.is_partial() || self.misses_one;
             tokio::select! {
+                biased;
                 changed = self.needs.changed() => {
                     changed.map_err(drop)?;
                     self.reconcile().await?;

@@ -1,0 +1,140 @@
+//! One schedule: what its seed says happens, step by step.
+
+use super::{
+    check::{Check, clean, same_image},
+    faults::Faults,
+    router::Router,
+    server::Server,
+    site::Id,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{runtime::Builder, time::Instant};
+
+/// How long it may take, when nothing goes wrong any more, until all is as it should be: a
+/// connection that is dead without anybody knowing is noticed after three minutes.
+const SETTLE_MAX: Duration = Duration::from_mins(15);
+
+/// How long nothing may change then.
+const STAYS: Duration = Duration::from_secs(1);
+
+/// Runs a schedule. Errors: what went wrong.
+pub(crate) fn run(seed: u64) -> Result<(), String> {
+    // Waits of the product have jitter.
+    fastrand::seed(seed);
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async { Schedule::new(seed).play().await })
+}
+
+struct Schedule {
+    rng: fastrand::Rng,
+    servers: Vec<Arc<Server>>,
+    router: Router,
+    check: Check,
+}
+
+impl Schedule {
+    fn new(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let count = rng.u8(1..=2);
+        let servers: Vec<_> = (0..count).map(|it| Server::new(it, rng.u64(..))).collect();
+        let writes_status = rng.u8(0..4) == 0;
+        let router = Router::new(&servers, writes_status);
+        let check = Check::new(&servers);
+        Self { rng, servers, router, check }
+    }
+
+    async fn play(mut self) -> Result<(), String> {
+        for server in self.servers.clone() {
+            for id in Id::all() {
+                if id == Id::Namespace || self.rng.u8(0..4) > 0 {
+                    server.put(id);
+                }
+            }
+        }
+        if self.rng.bool() {
+            self.disturb();
+        }
+        self.router.start()?;
+        for _ in 0..self.rng.u8(1..=2) {
+            for _ in 0..self.rng.u8(3..12) {
+                self.step()?;
+                let time = self.time();
+                self.router.live(time, &mut self.check).await?;
+            }
+            self.settle().await?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        let server = self.any();
+        match self.rng.u8(0..100) {
+            0..45 => {
+                for _ in 0..self.rng.u8(1..5) {
+                    let id = Id::any(&mut self.rng);
+                    if self.rng.u8(0..4) > 0 { server.put(id) } else { server.delete(id) }
+                }
+            }
+            45..62 => self.disturb(),
+            62..68 => server.set_faults(Faults::default()),
+            68..74 => server.end_watches(),
+            74..82 => server.forget(),
+            82..88 => {
+                self.router.maps.lock().fails_in = Some(self.rng.u32(0..20));
+                self.router.dies_of_failure = self.rng.bool();
+            }
+            88..92 => {
+                self.router.die();
+                // What a router that starts cannot read, it does not know.
+                self.check.forgets();
+                self.router.start()?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn any(&mut self) -> Arc<Server> {
+        Arc::clone(&self.servers[self.rng.usize(..self.servers.len())])
+    }
+
+    fn disturb(&mut self) {
+        let faults = Faults::any(&mut self.rng);
+        self.any().set_faults(faults);
+    }
+
+    fn time(&mut self) -> Duration {
+        let most_ms = match self.rng.u8(0..10) {
+            0..4 => 6,
+            4..7 => 200,
+            7..9 => 5_000,
+            _ => 40_000,
+        };
+        Duration::from_millis(self.rng.u64(0..=most_ms))
+    }
+
+    /// Nothing goes wrong any more: soon all is as after a clean start.
+    async fn settle(&mut self) -> Result<(), String> {
+        for server in &self.servers {
+            server.set_faults(Faults::default());
+        }
+        self.router.maps.lock().fails_in = None;
+        let wanted = clean(&self.servers, self.router.options())?;
+        let deadline = Instant::now() + SETTLE_MAX;
+        let mut pause = Duration::from_millis(10);
+        while self.router.desired() != Some(&wanted) {
+            if Instant::now() > deadline {
+                let found = self.router.desired();
+                return Err(format!("in force is\n{found:#?}\nand not\n{wanted:#?}"));
+            }
+            self.router.live(pause, &mut self.check).await?;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+        self.router.live(STAYS, &mut self.check).await?;
+        if self.router.desired() != Some(&wanted) {
+            return Err("what was right did not stay".to_owned());
+        }
+        same_image(&self.router.maps, &wanted)?;
+        self.check.settles(&wanted)
+    }
+}
