@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -41,10 +41,27 @@ impl Authority {
 
     /// A new certificate for these names, with a new key.
     pub fn issue(&self, names: &[&str]) -> Result<Issued> {
+        self.issue_with_uris(names, &[])
+    }
+
+    /// A new certificate for these names and URIs, with a new key.
+    pub fn issue_with_uris(&self, names: &[&str], uris: &[&str]) -> Result<Issued> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(names)?;
+        for uri in uris {
+            params.subject_alt_names.push(SanType::URI((*uri).try_into()?));
+        }
         let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(names)?.signed_by(&key, &self.issuer)?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Issued { chain: certificate.pem(), key: key.serialize_pem() })
+    }
+
+    /// How a client trusts it and shows a certificate.
+    pub fn client_showing(&self, shown: &Issued) -> Result<Arc<ClientConfig>> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+        let builder = builder.with_safe_default_protocol_versions()?;
+        let builder = builder.with_root_certificates(self.roots()?);
+        Ok(Arc::new(builder.with_client_auth_cert(shown.certificates()?, shown.private_key()?)?))
     }
 
     /// How a client trusts it.
@@ -77,8 +94,14 @@ impl Issued {
             }
             None => builder.with_no_client_auth(),
         };
-        let chain = vec![CertificateDer::from_pem_slice(self.chain.as_bytes())?];
-        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())?;
-        Ok(Arc::new(builder.with_single_cert(chain, key)?))
+        Ok(Arc::new(builder.with_single_cert(self.certificates()?, self.private_key()?)?))
+    }
+
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>> {
+        Ok(vec![CertificateDer::from_pem_slice(self.chain.as_bytes())?])
+    }
+
+    fn private_key(&self) -> Result<PrivateKeyDer<'static>> {
+        Ok(PrivateKeyDer::from_pem_slice(self.key.as_bytes())?)
     }
 }

@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod check;
 mod command;
+mod conformance;
 mod demo;
 mod fuzz;
 mod lab;
@@ -36,6 +37,8 @@ enum Task {
     Check(check::Options),
     /// Run the tests
     Test(test::Options),
+    /// Run the cases of the Gateway API and write a conformance report
+    Conformance(conformance::Options),
     /// Raise, lower or show the laboratory of network namespaces
     Lab(lab::Options),
     /// Balance real connections in a laboratory and print what happened
@@ -66,6 +69,7 @@ fn run(task: &Task, root: &Path) -> Result<()> {
         Task::Build(options) => build::run(options, root),
         Task::Check(options) => check::run(options, root),
         Task::Test(options) => test::run(options, root),
+        Task::Conformance(options) => conformance::run(options, root),
         Task::Lab(options) => lab::run(options, root),
         Task::Demo(options) => demo::run(options, root),
         Task::Bench(options) => bench::run(options, root),

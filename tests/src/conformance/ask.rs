@@ -6,23 +6,24 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
-    net::{TcpStream, UdpSocket},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
 
 use super::{Answer, Suite};
+use crate::authority::Issued;
 
 /// How long one request may take.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// How TLS is spoken.
 #[derive(Clone, Debug)]
@@ -165,7 +166,14 @@ impl Trust {
         Self { name: name.to_owned(), config }
     }
 
-    async fn connect(
+    /// The same, and shows a certificate.
+    pub fn showing(suite: &Suite, name: &str, shown: &Issued) -> Self {
+        #[expect(clippy::expect_used, reason = "what an authority of a test issued is a good one")]
+        let config = suite.authority.client_showing(shown).expect("an issued certificate");
+        Self { name: name.to_owned(), config }
+    }
+
+    pub(super) async fn connect(
         &self,
         stream: TcpStream,
         is_h2: bool,
@@ -175,45 +183,6 @@ impl Trust {
         let name = ServerName::try_from(self.name.clone()).context("a server name")?;
         Ok(TlsConnector::from(Arc::new(config)).connect(name, stream).await?)
     }
-}
-
-impl Suite {
-    /// The first line that a stream of bytes gives: the name of the backend.
-    pub fn line(&self, address: IpAddr, port: u16, trust: Option<&Trust>) -> Result<String> {
-        self.runtime.block_on(async {
-            let read = async {
-                let stream = TcpStream::connect((address, port)).await?;
-                match trust {
-                    None => line(stream).await,
-                    Some(trust) => line(trust.connect(stream, false).await?).await,
-                }
-            };
-            timeout(ANSWER_LIMIT, read).await?
-        })
-    }
-
-    /// The answer to a datagram.
-    pub fn datagram(&self, address: IpAddr, port: u16, text: &str) -> Result<String> {
-        self.runtime.block_on(async {
-            let socket = UdpSocket::bind("127.0.0.1:0").await?;
-            socket.connect((address, port)).await?;
-            socket.send(text.as_bytes()).await?;
-            let mut buffer = [0; 2_048];
-            let length = timeout(Duration::from_secs(1), socket.recv(&mut buffer)).await??;
-            let answer = buffer.get(..length).unwrap_or_default();
-            Ok(String::from_utf8_lossy(answer).into_owned())
-        })
-    }
-}
-
-async fn line(stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<String> {
-    let mut stream = BufReader::new(stream);
-    stream.flush().await?;
-    let mut line = String::new();
-    if stream.read_line(&mut line).await? == 0 {
-        bail!("closed without a word");
-    }
-    Ok(line.trim_end().to_owned())
 }
 
 async fn answer(response: Response<Incoming>) -> Result<Answer> {

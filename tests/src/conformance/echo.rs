@@ -68,6 +68,18 @@ struct Me {
     asked: Asked,
 }
 
+impl Me {
+    /// Notes what is asked for. Whether it gets the `status` and the `delay_ms` that its query
+    /// wishes for: always, or the first `times` that it is asked for.
+    fn is_faulty(&self, request: &Request<Incoming>, path: String) -> bool {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.push(path.clone());
+        let count = asked.iter().filter(|it| **it == path).count();
+        let times = parameter(request, "times").and_then(|it| it.parse().ok());
+        times.is_none_or(|times: usize| count <= times)
+    }
+}
+
 impl Echo {
     /// Starts a backend on a port of 127.0.0.1.
     pub(super) fn start(
@@ -182,7 +194,7 @@ type Body = BoxBody<Bytes, Infallible>;
 
 async fn answer(mut request: Request<Incoming>, me: &Me) -> Response<Body> {
     let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
-    me.asked.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+    let is_faulty = me.is_faulty(&request, path);
     if request.headers().contains_key("sec-websocket-key") {
         return websocket(&mut request);
     }
@@ -190,18 +202,20 @@ async fn answer(mut request: Request<Incoming>, me: &Me) -> Response<Body> {
         .headers()
         .get("content-type")
         .is_some_and(|it| it.to_str().is_ok_and(|it| it.starts_with("application/grpc")));
-    if let Some(delay) = parameter(&request, "delay_ms").and_then(|it| it.parse().ok()) {
+    let delay = parameter(&request, "delay_ms").and_then(|it| it.parse().ok());
+    if let Some(delay) = delay.filter(|_| is_faulty) {
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
-    let mut response = if grpc { call(&request, me) } else { page(request, me).await };
+    let mut response = if grpc { call(&request, me) } else { page(request, me, is_faulty).await };
     let name = HeaderValue::from_str(&me.name).unwrap_or(HeaderValue::from_static("?"));
     response.headers_mut().insert("x-backend", name);
     response
 }
 
 /// Tells what was asked as JSON.
-async fn page(request: Request<Incoming>, me: &Me) -> Response<Body> {
+async fn page(request: Request<Incoming>, me: &Me, is_faulty: bool) -> Response<Body> {
     let status = parameter(&request, "status").and_then(|it| it.parse().ok());
+    let status = status.filter(|_| is_faulty);
     let set: Vec<String> = request
         .headers()
         .get_all("x-echo-set-header")

@@ -6,12 +6,18 @@
 
 mod answer;
 mod ask;
+mod case;
 mod echo;
+mod feature;
+mod manifest;
 mod space;
+mod stream;
 mod suite;
 
 pub use answer::{Answer, Echoed};
 pub use ask::{Ask, Trust};
+pub use case::Case;
 pub use echo::{Echo, Speaks};
+pub use feature::{Feature, PROFILES, Profile};
 pub use space::Space;
 pub use suite::Suite;

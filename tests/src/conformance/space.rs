@@ -59,20 +59,9 @@ impl Space {
         }
     }
 
-    /// A Gateway of the suite's class with these listeners (YAML, in flow style).
-    pub fn gateway(&self, name: &str, listeners: &str) {
-        self.apply(&format!(
-            "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {{name: {name}}}\n\
-             spec: {{gatewayClassName: suite, listeners: {listeners}}}"
-        ));
-    }
-
-    /// An HTTPRoute: what stands in its spec, YAML with two spaces of indentation.
-    pub fn route(&self, kind: &str, name: &str, spec: &str) {
-        self.apply(&format!(
-            "apiVersion: gateway.networking.k8s.io/v1\nkind: {kind}\nmetadata: {{name: {name}}}\n\
-             spec:\n{spec}"
-        ));
+    /// Removes an object of this namespace.
+    pub fn delete(&self, kind: &str, name: &str) {
+        self.must(self.suite.server.delete(kind, &format!("{}/{name}", self.name)));
     }
 
     /// A Service `name` with port 8080 on one echoing backend.
@@ -107,6 +96,13 @@ impl Space {
         of_service.flat_map(Echo::asked).collect()
     }
 
+    /// The port that the first backend of a Service listens on, at 127.0.0.1.
+    pub fn port_of(&self, service: &str) -> u16 {
+        let name = format!("{service}-0");
+        let found = self.backends.iter().find(|it| it.name() == name);
+        self.must(found.map(|it| it.address().port()).context("a backend of that Service"))
+    }
+
     /// The slices of a Service: one for each endpoint, since their ports differ.
     pub fn endpoints(&self, service: &str, protocol: &str, endpoints: &[(String, SocketAddr)]) {
         for (name, address) in endpoints {
@@ -136,6 +132,17 @@ impl Space {
         self.condition("Gateway", gateway, "/status/conditions", kind, status, reason);
     }
 
+    /// Waits until a condition of a GatewayClass holds.
+    pub fn class_condition(&self, class: &str, kind: &str, status: &str, reason: &str) {
+        let what = format!("GatewayClass {class}: {kind}={status} ({reason})");
+        let held = eventually(LIMIT, &what, || {
+            let found = self.suite.server.get("GatewayClass", class).ok()??;
+            let conditions = found.pointer("/status/conditions")?;
+            holds(conditions, kind, status, Some(reason), &found).then_some(())
+        });
+        self.must(held.with_context(|| self.last_words()));
+    }
+
     /// Waits until a condition of a listener (by place) of a Gateway holds.
     pub fn listener_condition(
         &self,
@@ -152,6 +159,19 @@ impl Space {
     /// Waits until a condition of a route under its first parent holds.
     pub fn route_condition(&self, route: &str, name: &str, kind: &str, status: &str, reason: &str) {
         self.condition(route, name, "/status/parents/0/conditions", kind, status, reason);
+    }
+
+    /// Waits until a condition of a route under a parent (by place) holds.
+    pub fn parent_condition(
+        &self,
+        route: (&str, &str),
+        place: usize,
+        kind: &str,
+        status: &str,
+        reason: &str,
+    ) {
+        let path = format!("/status/parents/{place}/conditions");
+        self.condition(route.0, route.1, &path, kind, status, reason);
     }
 
     /// Waits until a condition at `path` of an object holds for its current generation.
@@ -214,46 +234,22 @@ impl Space {
         self.ask(ask, &format!("the answer is {status}"), |it| it.status == status)
     }
 
-    /// A certificate for these names as a Secret.
-    pub fn certificate(&self, secret: &str, names: &[&str]) {
-        let issued = self.must(self.suite.authority.issue(names));
-        self.secret(secret, &issued.chain, &issued.key);
-    }
-
-    /// A Secret with a chain and a key.
-    pub fn secret(&self, name: &str, chain: &str, key: &str) {
-        let object = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": { "name": name, "namespace": self.name },
-            "type": "kubernetes.io/tls",
-            "stringData": { "tls.crt": chain, "tls.key": key },
-        });
-        self.must(self.suite.server.apply(&object.to_string()));
-    }
-
-    /// A ConfigMap with the suite's authority.
-    pub fn authority(&self, name: &str) {
-        let object = json!({
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": { "name": name, "namespace": self.name },
-            "data": { "ca.crt": self.suite.authority.pem() },
-        });
-        self.must(self.suite.server.apply(&object.to_string()));
-    }
-
     fn shown(&self, kind: &str, name: &str) -> String {
         let object =
             self.get(kind, name).map_or_else(|| "not there".to_owned(), |it| it.to_string());
+        format!("{object}\n{}", self.last_words())
+    }
+
+    /// What `lbd` said last, for a report of a failure.
+    pub(super) fn last_words(&self) -> String {
         let output = self.suite.output();
         let last: Vec<&str> = output.lines().rev().take(20).collect();
-        format!("{object}\nlbd said:\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n"))
+        format!("lbd said:\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n"))
     }
 
     #[expect(clippy::panic, reason = "an assertion of a test: a panic is how it fails")]
     #[track_caller]
-    fn must<T>(&self, result: Result<T>) -> T {
+    pub(super) fn must<T>(&self, result: Result<T>) -> T {
         match result {
             Ok(value) => value,
             Err(error) => panic!("{}: {error:#}", self.name),
@@ -264,7 +260,9 @@ impl Space {
 impl Drop for Space {
     fn drop(&mut self) {
         // Addresses are given back, so that many tests fit into the pool.
-        for kind in ["Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"] {
+        for kind in
+            ["ListenerSet", "Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"]
+        {
             let objects = self.suite.server.list(kind).unwrap_or_default();
             for object in objects {
                 if object["metadata"]["namespace"] == self.name.as_str()

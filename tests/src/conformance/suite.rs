@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Mutex, OnceLock},
@@ -27,6 +28,9 @@ pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// else listens. Two runs at once take different ones.
 const ADDRESSES: &str = "127.{1}.{2}.1-127.{1}.{2}.250";
 
+/// An address that a Gateway gets only if it asks for it.
+const WISHED_FOR: &str = "127.{1}.{2}.251-127.{1}.{2}.251";
+
 /// What all tests of a binary share.
 pub struct Suite {
     /// The API server.
@@ -37,6 +41,7 @@ pub struct Suite {
     pub(super) runtime: Runtime,
     lbd: Mutex<Child>,
     printed: PathBuf,
+    block: (u8, u8),
 }
 
 impl Suite {
@@ -58,6 +63,11 @@ impl Suite {
     /// A namespace for a test.
     pub fn space(&'static self, name: &str) -> Space {
         Space::new(self, name)
+    }
+
+    /// An address that a Gateway gets only if it asks for it.
+    pub fn wished_for(&self) -> Ipv4Addr {
+        Ipv4Addr::new(127, self.block.0, self.block.1, 251)
     }
 
     /// What `lbd` printed so far, for a report of failures.
@@ -82,12 +92,20 @@ impl Suite {
                 "clusters": [{ "name": "suite", "kubeconfig": server.kubeconfig_path() }],
                 "lease_namespace": "default",
                 "external_names": ["localhost", "*.localhost"],
-                "pools": [{
-                    "name": "suite",
-                    "addresses": [numbers(ADDRESSES)],
-                    "bind": true,
-                    "auto_assign": true,
-                }],
+                "pools": [
+                    {
+                        "name": "suite",
+                        "addresses": [numbers(ADDRESSES)],
+                        "bind": true,
+                        "auto_assign": true,
+                    },
+                    {
+                        "name": "wished-for",
+                        "addresses": [numbers(WISHED_FOR)],
+                        "bind": true,
+                        "auto_assign": false,
+                    },
+                ],
             },
         });
         let file = folder.join("suite.yaml");
@@ -96,8 +114,14 @@ impl Suite {
         server.apply(CLASS)?;
         let printed = folder.join("lbd.out");
         let lbd = kept_lbd(&file, &printed, block)?;
-        let suite =
-            Self { server, authority: Authority::new()?, runtime, lbd: Mutex::new(lbd), printed };
+        let suite = Self {
+            server,
+            authority: Authority::new()?,
+            runtime,
+            lbd: Mutex::new(lbd),
+            printed,
+            block,
+        };
         eventually(LIMIT, "the GatewayClass is accepted", || suite.class_is_accepted())
             .with_context(|| suite.output())?;
         Ok(suite)
