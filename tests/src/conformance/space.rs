@@ -202,6 +202,17 @@ impl Space {
         self.must(held.with_context(|| self.shown(object, name)));
     }
 
+    /// Waits until listeners of an object (the one of this place) say that they take no routes.
+    pub fn takes_no_kinds(&self, object: &str, name: &str, place: usize) {
+        let held = eventually(LIMIT, &format!("{object} {name} takes no kinds of routes"), || {
+            let found = self.get(object, name)?;
+            let listener = found.pointer(&format!("/status/listeners/{place}"))?;
+            // An empty list may be left out.
+            listener["supportedKinds"].as_array().is_none_or(Vec::is_empty).then_some(())
+        });
+        self.must(held.with_context(|| self.shown(object, name)));
+    }
+
     /// An object of this namespace.
     pub fn get(&self, kind: &str, name: &str) -> Option<Value> {
         self.suite.server.get(kind, &format!("{}/{name}", self.name)).ok()?

@@ -58,7 +58,7 @@ fn gateway_invalid_route_kind() {
     };
     space.gateway("only", &listener("{kind: MadeUp}"));
     space.listener_condition("only", 0, "ResolvedRefs", "False", "InvalidRouteKinds");
-    space.value("Gateway", "only", "/status/listeners/0/supportedKinds", &json!([]));
+    space.takes_no_kinds("Gateway", "only", 0);
     space.gateway("mixed", &listener("{kind: MadeUp}, {kind: HTTPRoute}"));
     space.listener_condition("mixed", 0, "ResolvedRefs", "False", "InvalidRouteKinds");
     let kinds = json!([{ "group": ROUTE_KIND, "kind": "HTTPRoute" }]);
@@ -71,7 +71,7 @@ fn gateway_listener_unsupported_protocol() {
     space.gateway("none", "[{name: odd, port: 80, protocol: example.com/odd}]");
     space.gateway_condition("none", "Accepted", "False", "ListenersNotValid");
     space.listener_condition("none", 0, "Accepted", "False", "UnsupportedProtocol");
-    space.value("Gateway", "none", "/status/listeners/0/supportedKinds", &json!([]));
+    space.takes_no_kinds("Gateway", "none", 0);
     space.gateway(
         "some",
         "[{name: http, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: HTTPRoute}]}}, {name: \

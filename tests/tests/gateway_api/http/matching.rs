@@ -208,9 +208,9 @@ fn http_route_match_precedence() {
         &["path", "method", "headers", "header", "queries", "query", "late"],
         &[
             rule("{queryParams: [{name: a, value: x}]}", "query"),
-            rule("{queryParams: [{name: a, value: x}, {name: b, value: y}]}", "queries"),
+            rule("{queryParams: [{name: a, value: x}, {name: b, value: z}]}", "queries"),
             rule("{headers: [{name: one, value: x}]}", "header"),
-            rule("{headers: [{name: one, value: x}, {name: two, value: y}]}", "headers"),
+            rule("{headers: [{name: one, value: x}, {name: two, value: z}]}", "headers"),
             rule("{method: POST}", "method"),
             rule("{path: {type: PathPrefix, value: /deep}}", "path"),
             rule("{queryParams: [{name: a, value: x}]}", "late"),
@@ -219,13 +219,13 @@ fn http_route_match_precedence() {
     );
     let all = |path| {
         let ask = get(address, "any.example", path).method("POST");
-        ask.header("one", "x").header("two", "y")
+        ask.header("one", "x").header("two", "z")
     };
-    space.reaches(&all("/deep?a=x&b=y"), "path");
-    space.reaches(&all("/?a=x&b=y"), "method");
-    space.reaches(&all("/?a=x&b=y").method("GET"), "headers");
-    space.reaches(&get(address, "any.example", "/?a=x&b=y").header("one", "x"), "header");
-    space.reaches(&get(address, "any.example", "/?a=x&b=y"), "queries");
+    space.reaches(&all("/deep?a=x&b=z"), "path");
+    space.reaches(&all("/?a=x&b=z"), "method");
+    space.reaches(&all("/?a=x&b=z").method("GET"), "headers");
+    space.reaches(&get(address, "any.example", "/?a=x&b=z").header("one", "x"), "header");
+    space.reaches(&get(address, "any.example", "/?a=x&b=z"), "queries");
     space.reaches(&get(address, "any.example", "/?a=x"), "query");
 }
 
