@@ -11,6 +11,13 @@ pub const VIP_ENTRIES_MAX: u32 = 4 * VIPS_MAX;
 /// configuration is refused.
 pub const BACKENDS_MAX: u32 = 65_536;
 
+/// Source ranges over all VIPs: a range of a service with three VIPs of its family counts three
+/// times. Beyond it a configuration is refused.
+pub const SOURCES_MAX: u32 = 65_536;
+
+/// Entries of the trie of source ranges: while a change is made, the old ranges are beside the new.
+pub const SOURCE_ENTRIES_MAX: u32 = 2 * SOURCES_MAX;
+
 /// Length of the backend array: index 0 means "none" and is never a backend.
 pub const BACKEND_ENTRIES: u32 = BACKENDS_MAX + 1;
 

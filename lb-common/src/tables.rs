@@ -80,6 +80,9 @@ pub trait Tables {
     /// A backend entry.
     fn backend(&self, index: u32) -> Option<&BackendEntry>;
 
+    /// Whether an address is in one of a VIP's source ranges.
+    fn source_allowed(&self, vip: u32, address: &Words) -> bool;
+
     /// A tracked flow; refreshes its time and, if it closes, its flags.
     fn flow_hit(&self, table: FlowTable, key: &FlowKey, closes: bool) -> Option<BackendId>;
     /// Stores a tracked flow.

@@ -260,6 +260,8 @@ outcomes! {
     DropNoHeadroom = "drop_no_headroom",
     /// Hop limit used up: forwarding again would be a loop.
     DropTtlExpired = "drop_ttl_expired",
+    /// From a client outside the source ranges of the service, or an ICMP error about its flow.
+    DropSourceRefused = "drop_source_refused",
 }
 
 /// Number of outcomes; the length of the outcome counter array.
@@ -351,4 +353,6 @@ pub enum Event {
     IcmpRouted,
     /// A fragmented datagram was learnt from its first fragment.
     FragmentLearnt,
+    /// A client outside the VIP's source ranges was refused.
+    SourceRefused,
 }

@@ -42,6 +42,7 @@ fn every_event_is_described() {
         Event::FlowOpened => "flows_opened",
         Event::IcmpRouted => "icmp_routed",
         Event::FragmentLearnt => "fragments_learnt",
+        Event::SourceRefused => "sources_refused",
     };
     let events = [
         Event::TrackedHit,
@@ -50,6 +51,7 @@ fn every_event_is_described() {
         Event::FlowOpened,
         Event::IcmpRouted,
         Event::FragmentLearnt,
+        Event::SourceRefused,
     ];
     assert_eq!(names("Events"), events.map(counter));
     let kept = format!("{:?}", VipEvents::default());

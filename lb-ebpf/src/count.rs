@@ -38,6 +38,7 @@ pub fn event(vip: u32, event: Event) {
         Event::FlowOpened => events.flows_opened += 1,
         Event::IcmpRouted => events.icmp_routed += 1,
         Event::FragmentLearnt => events.fragments_learnt += 1,
+        Event::SourceRefused => events.sources_refused += 1,
     }
 }
 

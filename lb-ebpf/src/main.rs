@@ -9,6 +9,7 @@ mod count;
 mod fib;
 mod globals;
 mod maps;
+mod scratch;
 mod socket;
 mod tables;
 mod xdp;

@@ -1,17 +1,19 @@
 //! Every map: who writes it, who reads it, what happens when it is full.
 
 use aya_ebpf::{
-    btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, SockMap},
+    btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, LruHashMap, PerCpuArray, SockMap},
     macros::btf_map,
 };
 use lb_common::{
     abi::{
         BackendCounters, BackendEntry, FlowEntry, FlowKey, FragmentEntry, FragmentKey, NatEntry,
-        NatReverse, OutcomeCounters, RingTable, VipEntry, VipEvents, VipKey4, VipKey6, Words,
+        NatReverse, OutcomeCounters, RingTable, SourceRange, VipEntry, VipEvents, VipKey4, VipKey6,
+        Words,
     },
     decap::DECAP_OUTCOMES,
     limits::{
-        BACKEND_ENTRIES, DECAP_LOCALS_MAX, FLOWS_DEFAULT, FRAGMENTS_MAX, VIP_ENTRIES_MAX, VIPS_MAX,
+        BACKEND_ENTRIES, DECAP_LOCALS_MAX, FLOWS_DEFAULT, FRAGMENTS_MAX, SOURCE_ENTRIES_MAX,
+        VIP_ENTRIES_MAX, VIPS_MAX,
     },
     packet::Ip,
     steer::{SOCKET_SLOTS, STEER_OUTCOMES},
@@ -26,6 +28,7 @@ const VIPS: usize = VIPS_MAX as usize;
 const BACKENDS: usize = BACKEND_ENTRIES as usize;
 const FLOWS: usize = FLOWS_DEFAULT as usize;
 const FRAGMENTS: usize = FRAGMENTS_MAX as usize;
+const SOURCE_ENTRIES: usize = SOURCE_ENTRIES_MAX as usize;
 
 /// IPv4 VIPs. Written by the agent; full = the configuration is refused before it gets here.
 #[btf_map(name = "lb_vips4")]
@@ -34,6 +37,11 @@ pub static VIPS4: HashMap<VipKey4, VipEntry, VIP_ENTRIES> = HashMap::new();
 /// IPv6 VIPs; as `VIPS4`.
 #[btf_map(name = "lb_vips6")]
 pub static VIPS6: HashMap<VipKey6, VipEntry, VIP_ENTRIES> = HashMap::new();
+
+/// Ranges of the clients of guarded VIPs; the value says nothing. Written by the agent; full = the
+/// configuration is refused before it gets here.
+#[btf_map(name = "lb_sources")]
+pub static SOURCES: LpmTrie<SourceRange, u32, SOURCE_ENTRIES> = LpmTrie::new();
 
 /// Ring of each VIP. Written by the agent, a whole ring at a time.
 #[btf_map(name = "lb_rings")]

@@ -2,17 +2,18 @@
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_NOEXIST},
+    btf_maps::lpm_trie::Key,
     helpers::bpf_ktime_get_coarse_ns,
     programs::XdpContext,
 };
 use lb_common::{
     abi::{
         BackendEntry, BackendId, FLOW_FLAG_CLOSING, Features, FlowEntry, FlowKey, FragmentEntry,
-        FragmentKey, NatEntry, NatReverse, RingTable, TraceRecord, VipEntry, VipKey4, VipKey6,
-        Words, copied,
+        FragmentKey, NatEntry, NatReverse, RingTable, SOURCE_BITS, SourceRange, TraceRecord,
+        VipEntry, VipKey4, VipKey6, Words, copied,
     },
     limits::{FRAGMENT_LIFETIME_NS, RING_SLOTS_MAX},
-    packet::{Ip, L4_MAX},
+    packet::Ip,
     tables::{FlowTable, Route, Tables},
     verdict::Event,
 };
@@ -22,8 +23,9 @@ use crate::{
     count, fib, globals,
     maps::{
         BACKEND_TABLE, FLOWS_MISSED, FLOWS_OPENED, FRAGMENT_TABLE, NAT, NAT_REVERSE, PREVIOUS,
-        RINGS, SCRATCH, VIPS4, VIPS6,
+        RINGS, SOURCES, VIPS4, VIPS6,
     },
+    scratch::{keep, kept},
 };
 
 /// The maps, changed as packets pass.
@@ -89,6 +91,16 @@ impl Tables for Live<'_> {
     #[inline(always)]
     fn backend(&self, index: u32) -> Option<&BackendEntry> {
         BACKEND_TABLE.get(index)
+    }
+
+    #[inline(always)]
+    fn source_allowed(&self, vip: u32, address: &Words) -> bool {
+        let [a, b, c, d] = *address;
+        // The bytes of a `Key<SourceRange>`. In words: of a packed key the compiler would store
+        // each byte by itself.
+        let key = [SOURCE_BITS, vip, a, b, c, d];
+        // SAFETY: a key is as large, and is looked at here only.
+        SOURCES.get(unsafe { &*(&raw const key).cast::<Key<SourceRange>>() }).is_some()
     }
 
     #[inline(always)]
@@ -242,6 +254,11 @@ impl Tables for Dry<'_> {
     }
 
     #[inline(always)]
+    fn source_allowed(&self, vip: u32, address: &Words) -> bool {
+        self.live.source_allowed(vip, address)
+    }
+
+    #[inline(always)]
     fn flow_hit(&self, table: FlowTable, key: &FlowKey, _closes: bool) -> Option<BackendId> {
         // SAFETY: as in `Live::flow_hit`, but only read.
         flow_pointer(table, key).map(|entry| unsafe { (*entry).backend })
@@ -327,34 +344,6 @@ pub fn vip4(key: &VipKey4) -> Option<VipEntry> {
 pub fn vip6(key: &VipKey6) -> Option<VipEntry> {
     // SAFETY: copied at once; the agent replaces whole entries.
     unsafe { VIPS6.get(key) }.copied()
-}
-
-/// Writes a parsed packet into the scratch map.
-#[inline(always)]
-fn keep(ip: &Ip) {
-    if let Some(place) = SCRATCH.get_ptr_mut(0) {
-        // SAFETY: this CPU's own slot, which nothing else touches while the program runs.
-        unsafe {
-            *place = Ip { source: copied(&ip.source), destination: copied(&ip.destination), ..*ip };
-        }
-    }
-}
-
-/// Reads the parsed packet back.
-#[inline(always)]
-fn kept() -> Option<Ip> {
-    /// 22 is the largest; a mask proves it is small.
-    const L3_MASK: usize = 31;
-    // SAFETY: as in `keep`; made opaque so that the compiler does not see that what is read is what
-    // was written.
-    let ip = unsafe { &*(opaque(SCRATCH.get_ptr_mut(0)? as usize) as *const Ip) };
-    Some(Ip {
-        l3: ip.l3 & L3_MASK,
-        l4: ip.l4 & (L4_MAX - 1),
-        source: copied(&ip.source),
-        destination: copied(&ip.destination),
-        ..*ip
-    })
 }
 
 /// A word of a ring table. The comparison is the verifier's proof; `slot_of` keeps slots below the

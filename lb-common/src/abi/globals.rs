@@ -32,6 +32,8 @@ impl Features {
     pub const IPV4: u32 = 1 << 7;
     /// Proxied VIPs exist.
     pub const PROXY: u32 = 1 << 8;
+    /// VIPs with source ranges exist.
+    pub const SOURCES: u32 = 1 << 9;
 
     /// Everything but logging: what tests load.
     pub const ALL: Self = Self(
@@ -42,7 +44,8 @@ impl Features {
             | Self::NAT
             | Self::ALL_PORTS
             | Self::AFFINITY
-            | Self::PROXY,
+            | Self::PROXY
+            | Self::SOURCES,
     );
 
     /// Whether all of `bits` are on.

@@ -12,6 +12,7 @@ mod info;
 mod name;
 mod nat;
 mod ring;
+mod source;
 mod stats;
 mod trace;
 mod vip;
@@ -25,11 +26,14 @@ pub use info::{LAYOUT_VERSION, LoadInfo};
 pub use name::NameEntry;
 pub use nat::{NatEntry, NatReverse};
 pub use ring::{RingTable, SLOT_MOVED};
+pub use source::{
+    SOURCE_BITS, SOURCE_BITS_BEFORE_IPV4, SOURCE_BITS_BEFORE_IPV6, SourceRange,
+};
 pub use stats::{BackendCounters, OutcomeCounters, VipEvents};
 pub use trace::{TRACE_BYTES, TRACE_NEXT_HOP_CACHED, TRACE_NEXT_HOP_LOOKUP, TraceRecord};
 pub use vip::{
-    VIP_FLAG_ADDRESS, VIP_FLAG_AFFINITY, VIP_FLAG_PROXIED, VIP_FLAG_UDP_STICKS, VipEntry, VipKey4,
-    VipKey6,
+    VIP_FLAG_ADDRESS, VIP_FLAG_AFFINITY, VIP_FLAG_PROXIED, VIP_FLAG_SOURCES, VIP_FLAG_UDP_STICKS,
+    VipEntry, VipKey4, VipKey6,
 };
 pub use vip_info::{VIP_REASON_BYTES_MAX, VipInfo};
 

@@ -42,6 +42,8 @@ pub struct VipEvents {
     pub icmp_routed: u64,
     /// Fragmented datagrams learnt.
     pub fragments_learnt: u64,
+    /// Frames of clients outside the source ranges.
+    pub sources_refused: u64,
     /// Frames passed to the host's stack for the proxy.
     pub proxied_packets: u64,
     /// Their bytes.
@@ -51,4 +53,4 @@ pub struct VipEvents {
 pod!(BackendCounters, OutcomeCounters, VipEvents);
 const _: () = assert!(size_of::<BackendCounters>() == 32);
 const _: () = assert!(size_of::<OutcomeCounters>() == 16);
-const _: () = assert!(size_of::<VipEvents>() == 64);
+const _: () = assert!(size_of::<VipEvents>() == 72);

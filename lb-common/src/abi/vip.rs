@@ -74,6 +74,8 @@ pub const VIP_FLAG_ADDRESS: u8 = 1 << 2;
 /// The host's stack gets the packets, and the proxy's listening socket the connections (see
 /// [`crate::steer`]). Such a VIP has no ring and no backends.
 pub const VIP_FLAG_PROXIED: u8 = 1 << 3;
+/// Only clients in the VIP's ranges of `lb_sources` are served.
+pub const VIP_FLAG_SOURCES: u8 = 1 << 4;
 
 impl VipEntry {
     /// Forwarding mode, if valid.

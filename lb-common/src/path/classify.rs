@@ -1,6 +1,6 @@
 //! Is this packet ours, and what is it?
 
-use super::{Detour, forward, icmp, nat, parse};
+use super::{Detour, forward, guard, icmp, nat, parse};
 use crate::{
     abi::{Features, FlowKey, VIP_FLAG_ADDRESS, VipEntry, VipKey4, VipKey6, Words},
     balance::{self, Flow},
@@ -103,6 +103,9 @@ fn flow<const V4: bool, V: PacketView, T: Tables>(
         return Packed::passed(Outcome::PassNotVip);
     };
     tables.note(|trace| trace.vip_plus_one = vip.index as u16 + 1);
+    if guard::is_guarded(tables, &vip) {
+        return Detour::Guard.needed::<V4>();
+    }
     if has_nat && nat::is_mode(vip.mode) {
         return Detour::Translate.needed::<V4>();
     }

@@ -5,7 +5,7 @@
 //! has 512 bytes, `MAX_BPF_STACK`), each detour is verified once and not once per way that leads
 //! there, and values handed over do not cost the hot path its registers.
 
-use super::{classify, flow, fragment, icmp, nat, reply, too_big};
+use super::{classify, flow, fragment, guard, icmp, nat, reply, too_big};
 use crate::{packet::PacketView, tables::Tables, verdict::Packed};
 
 /// What a packet needs that the hot path does not do.
@@ -33,11 +33,13 @@ pub enum Detour {
     TooBig = 9,
     /// The hot path of IPv6.
     Ipv6 = 10,
+    /// A packet of a VIP with source ranges.
+    Guard = 11,
 }
 
-/// Detours that one packet takes at most: to IPv6's hot path, its own, and "too big" or an ICMP
-/// error's translation.
-pub const DETOURS_MAX: usize = 3;
+/// Detours that one packet takes at most: to IPv6's hot path, to the source ranges, its own, and "too
+/// big"; or, in place of the last three, an ICMP error's and that of its translation.
+pub const DETOURS_MAX: usize = 4;
 
 impl Detour {
     /// Names the detour as the path's result.
@@ -66,6 +68,7 @@ impl Detour {
             8 => Self::IcmpReply,
             9 => Self::TooBig,
             10 => Self::Ipv6,
+            11 => Self::Guard,
             _ => return None,
         })
     }
@@ -90,5 +93,6 @@ pub fn take<const V4: bool, V: PacketView, T: Tables>(
         Detour::IcmpReply => icmp::error_to_client::<V4, V, T>(view, tables),
         Detour::TooBig => too_big::answer::<V4, V, T>(view, tables, argument),
         Detour::Ipv6 => classify::again::<V4, V, T>(view, tables),
+        Detour::Guard => guard::admit::<V4, V, T>(view, tables),
     }
 }

@@ -4,7 +4,7 @@
 use super::{
     Detour,
     classify::{find_vip, is_proxied, is_vip_address, to_proxy},
-    forward,
+    forward, guard,
     nat::{self, Translation},
     reply,
 };
@@ -121,6 +121,10 @@ pub(super) fn error_to_backend<const V4: bool, V: PacketView, T: Tables>(
     tables.note(|trace| trace.vip_plus_one = vip.index as u16 + 1);
     if is_proxied(tables, &vip) {
         return to_proxy(tables, vip.index);
+    }
+    // The flow's client is judged, not the router that tells of the error.
+    if guard::refuses(tables, &vip, &quote.destination) {
+        return Packed::dropped(Outcome::DropSourceRefused);
     }
     if tables.features().has(Features::NAT) && nat::is_mode(vip.mode) {
         return Detour::IcmpTranslate.needed::<V4>();

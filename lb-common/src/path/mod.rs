@@ -11,6 +11,7 @@ mod detour;
 mod flow;
 mod forward;
 mod fragment;
+mod guard;
 mod icmp;
 mod nat;
 mod parse;

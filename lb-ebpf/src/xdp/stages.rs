@@ -78,6 +78,7 @@ detours! {
         IcmpError => lb_icmp_error4,
         IcmpTranslate => lb_icmp_nat4,
         IcmpReply => lb_icmp_reply4,
+        Guard => lb_guard4,
         _ => lb_too_big4
     }
     live6 = Live false {
@@ -89,6 +90,7 @@ detours! {
         IcmpError => lb_icmp_error6,
         IcmpTranslate => lb_icmp_nat6,
         IcmpReply => lb_icmp_reply6,
+        Guard => lb_guard6,
         Ipv6 => lb_ipv6,
         _ => lb_too_big6
     }
@@ -101,6 +103,7 @@ detours! {
         IcmpError => lb_dry_icmp_error4,
         IcmpTranslate => lb_dry_icmp_nat4,
         IcmpReply => lb_dry_icmp_reply4,
+        Guard => lb_dry_guard4,
         _ => lb_dry_too_big4
     }
     dry6 = Dry false {
@@ -112,6 +115,7 @@ detours! {
         IcmpError => lb_dry_icmp_error6,
         IcmpTranslate => lb_dry_icmp_nat6,
         IcmpReply => lb_dry_icmp_reply6,
+        Guard => lb_dry_guard6,
         Ipv6 => lb_dry_ipv6,
         _ => lb_dry_too_big6
     }

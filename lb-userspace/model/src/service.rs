@@ -1,6 +1,7 @@
 //! A service: VIPs, and the backends that share their traffic.
 
 use super::{Backend, HealthCheck, Vip};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +15,10 @@ pub struct Service {
     pub vips: BTreeSet<Vip>,
     /// How packets reach the backends.
     pub mode: ForwardingMode,
+    /// Clients that are served; empty = everybody. With ranges, a VIP of a family of which there are
+    /// none serves nobody.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sources: BTreeSet<IpNet>,
     /// What keeps a client on one backend.
     pub affinity: Affinity,
     /// What a UDP flow does when its slot moves.

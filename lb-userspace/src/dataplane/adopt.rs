@@ -24,6 +24,7 @@ impl Dataplane {
             generation: info.generation,
             features: Features(info.needed_features),
             infos: self.vip_infos()?,
+            sources: self.sources()?,
             locals: Netlink::open()?.locals(Locals::of(&self.pins))?,
             ..Tables::default()
         };

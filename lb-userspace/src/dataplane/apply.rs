@@ -12,6 +12,7 @@ use crate::{
     model::Vip,
     reconcile::{MapStore, VipInfo},
 };
+use ipnet::IpNet;
 use lb_common::abi::{
     self, BackendCounters, BackendEntry, BackendId, BackendState, Features, NameEntry,
     VIP_FLAG_ADDRESS, VipEntry,
@@ -73,6 +74,14 @@ impl MapStore for Dataplane {
 
     fn put_ring(&mut self, vip: u32, slots: &[u32]) -> Result<()> {
         self.maps.rings.swap(vip, slots)
+    }
+
+    fn put_sources(&mut self, vip: u32, ranges: &BTreeSet<IpNet>) -> Result<()> {
+        self.allow(vip, ranges)
+    }
+
+    fn remove_sources(&mut self, vip: u32, ranges: &BTreeSet<IpNet>) -> Result<()> {
+        self.disallow(vip, ranges)
     }
 
     fn put_locals(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<()> {

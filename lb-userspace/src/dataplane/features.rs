@@ -1,6 +1,6 @@
 //! Which parts of the packet path are needed, and when that takes another program.
 
-use lb_common::abi::{Features, Mode, VIP_FLAG_AFFINITY, VipEntry};
+use lb_common::abi::{Features, Mode, VIP_FLAG_AFFINITY, VIP_FLAG_SOURCES, VipEntry};
 
 /// The parts that a VIP needs.
 pub fn needed_by(entry: &VipEntry, is_ipv4: bool, port: u16) -> Features {
@@ -19,6 +19,9 @@ pub fn needed_by(entry: &VipEntry, is_ipv4: bool, port: u16) -> Features {
     }
     if entry.flags & VIP_FLAG_AFFINITY != 0 {
         bits |= Features::AFFINITY;
+    }
+    if entry.flags & VIP_FLAG_SOURCES != 0 {
+        bits |= Features::SOURCES;
     }
     Features(bits)
 }
@@ -41,6 +44,7 @@ pub fn names(features: Features) -> Vec<&'static str> {
         (Features::ALL_PORTS, "all_ports"),
         (Features::AFFINITY, "affinity"),
         (Features::PROXY, "proxy"),
+        (Features::SOURCES, "sources"),
         (Features::LOG, "log"),
     ]
     .into_iter()
@@ -64,10 +68,10 @@ mod tests {
     }
 
     #[test]
-    fn a_vip_needs_its_family_mode_ports_and_affinity() {
-        let entry =
-            VipEntry { mode: Mode::Dnat as u8, flags: VIP_FLAG_AFFINITY, ..VipEntry::default() };
+    fn a_vip_needs_its_family_mode_ports_and_flags() {
+        let flags = VIP_FLAG_AFFINITY | VIP_FLAG_SOURCES;
+        let entry = VipEntry { mode: Mode::Dnat as u8, flags, ..VipEntry::default() };
         let needed = needed_by(&entry, false, 0);
-        assert_eq!(names(needed), ["ipv6", "nat", "all_ports", "affinity"]);
+        assert_eq!(names(needed), ["ipv6", "nat", "all_ports", "affinity", "sources"]);
     }
 }

@@ -7,17 +7,20 @@ use super::{
 };
 use aya::{
     Pod,
-    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, SockMap},
+    maps::{
+        Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuValues, SockMap,
+    },
 };
 use lb_common::abi::{
     BackendCounters, BackendEntry, FlowEntry, FlowKey, LoadInfo, NameEntry, NatEntry, NatReverse,
-    OutcomeCounters, VipEntry, VipEvents, VipInfo, VipKey4, VipKey6,
+    OutcomeCounters, SourceRange, VipEntry, VipEvents, VipInfo, VipKey4, VipKey6,
 };
 
 /// Every pinned map.
 pub(super) struct Maps {
     pub(super) vips4: HashMap<MapData, VipKey4, VipEntry>,
     pub(super) vips6: HashMap<MapData, VipKey6, VipEntry>,
+    pub(super) sources: LpmTrie<MapData, SourceRange, u32>,
     pub(super) rings: RingSlots,
     pub(super) previous: RingSlots,
     pub(super) backends: Array<MapData, BackendEntry>,
@@ -41,6 +44,7 @@ impl Maps {
         Ok(Self {
             vips4: open(pins, "lb_vips4")?,
             vips6: open(pins, "lb_vips6")?,
+            sources: open(pins, "lb_sources")?,
             rings: RingSlots::open(pins, "lb_rings")?,
             previous: RingSlots::open(pins, "lb_previous")?,
             backends: open(pins, "lb_backends")?,

@@ -24,6 +24,7 @@ mod packet_log;
 mod pin;
 mod programs;
 mod rings;
+mod sources;
 mod spec;
 mod stats;
 mod steer;

@@ -134,6 +134,7 @@ impl Dataplane {
         Ok(Some(match name {
             "lb_vips4" => bulk::count(&maps.vips4, "lb_vips4")?,
             "lb_vips6" => bulk::count(&maps.vips6, "lb_vips6")?,
+            "lb_sources" => maps.sources.keys().count() as u64,
             "lb_rings" => maps.rings.indexes()?.len() as u64,
             "lb_previous" => maps.previous.indexes()?.len() as u64,
             "lb_backends" | "lb_names" => maps.names.keys().count() as u64,

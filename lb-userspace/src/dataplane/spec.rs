@@ -3,7 +3,7 @@
 
 use super::error::{DataplaneError, Result};
 use crate::model::Settings;
-use aya::maps::{MapInfo, MapType};
+use aya::maps::{MapInfo, MapType, lpm_trie::Key};
 use lb_common::{abi, limits, steer, verdict};
 
 /// `BPF_F_NO_PREALLOC`: memory for entries is taken when they come (names are few and large).
@@ -42,6 +42,12 @@ pub(super) fn maps_for(flows_max: u32) -> Vec<MapSpec> {
     vec![
         shape("lb_vips4", MapType::Hash, sizes::<abi::VipKey4, abi::VipEntry>(), vip_entries),
         shape("lb_vips6", MapType::Hash, sizes::<abi::VipKey6, abi::VipEntry>(), vip_entries),
+        shape(
+            "lb_sources",
+            MapType::LpmTrie,
+            sizes::<Key<abi::SourceRange>, u32>(),
+            limits::SOURCE_ENTRIES_MAX,
+        ),
         shape("lb_rings", MapType::ArrayOfMaps, sizes::<u32, u32>(), vips),
         shape("lb_previous", MapType::ArrayOfMaps, sizes::<u32, u32>(), vips),
         shape("lb_backends", MapType::Array, sizes::<u32, abi::BackendEntry>(), backends),

@@ -93,6 +93,8 @@ pub struct EventStats {
     pub icmp_routed: u64,
     /// Fragmented datagrams learnt.
     pub fragments_learnt: u64,
+    /// Frames of clients outside the source ranges.
+    pub sources_refused: u64,
 }
 
 /// Counters of an outcome.
@@ -203,6 +205,7 @@ fn vip_events(maps: &Maps, index: u32) -> Result<(EventStats, ProxiedStats)> {
         flows_opened: total.flows_opened.wrapping_add(one.flows_opened),
         icmp_routed: total.icmp_routed.wrapping_add(one.icmp_routed),
         fragments_learnt: total.fragments_learnt.wrapping_add(one.fragments_learnt),
+        sources_refused: total.sources_refused.wrapping_add(one.sources_refused),
     };
     let add_proxied = |total: ProxiedStats, one: &VipEvents| ProxiedStats {
         packets: total.packets.wrapping_add(one.proxied_packets),

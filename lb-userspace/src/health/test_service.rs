@@ -13,6 +13,7 @@ pub(crate) fn service<const N: usize>(vips: &[&str], backends: [(&str, Backend);
     };
     Service {
         vips: vips.iter().map(vip).collect(),
+        sources: [].into(),
         mode: ForwardingMode::Tunnel,
         affinity: Affinity::None,
         udp: UdpPolicy::Stick,

@@ -6,13 +6,13 @@ use super::{
     auto,
     entry::{self, Place},
     ring::{Step, advance},
-    steer,
+    sources, steer,
     validate::validate,
 };
 use crate::model::{Affinity, Desired, Service, Settings, UdpPolicy, Vip};
 use lb_common::{
     abi::{
-        BackendEntry, BackendId, BackendState, Features, Mode, VIP_FLAG_AFFINITY,
+        BackendEntry, BackendId, BackendState, Features, Mode, VIP_FLAG_AFFINITY, VIP_FLAG_SOURCES,
         VIP_FLAG_UDP_STICKS, VipEntry,
     },
     balance::maglev::{self, Candidate},
@@ -111,9 +111,10 @@ impl Job<'_> {
         let index = self.index(vip)?;
         let backends = self.backends(vip, name, service, mode, index)?;
         let ring = self.ring(index, name, service, &backends, before);
-        let entry = vip_entry(index, service, mode);
+        let entry = vip_entry(vip, index, service, mode);
         self.next.features.0 |= features(vip, service, mode);
-        let image = VipImage { service: name.to_owned(), entry, mode_reason, ring, backends };
+        let (service, sources) = (name.to_owned(), sources::of(vip, service));
+        let image = VipImage { service, entry, sources, mode_reason, ring, backends };
         self.next.vips.insert(vip, image);
         Ok(())
     }
@@ -261,14 +262,15 @@ fn active(backends: &BTreeMap<String, BackendImage>) -> impl Iterator<Item = (&s
     active.map(|(name, it)| (name.as_str(), it.weight, it.entry.id.index()))
 }
 
-fn vip_entry(index: u32, service: &Service, mode: Mode) -> VipEntry {
+fn vip_entry(vip: Vip, index: u32, service: &Service, mode: Mode) -> VipEntry {
     let affinity = if service.affinity == Affinity::Source { VIP_FLAG_AFFINITY } else { 0 };
     let udp = if service.udp == UdpPolicy::Stick { VIP_FLAG_UDP_STICKS } else { 0 };
+    let sources = if sources::are_given(vip, service) { VIP_FLAG_SOURCES } else { 0 };
     VipEntry {
         index,
         ring_slots: service.ring_slots,
         mode: mode as u8,
-        flags: affinity | udp,
+        flags: affinity | udp | sources,
         pad: [0; 2],
         idle_timeout_s: idle_timeout_s(service),
     }
@@ -293,5 +295,6 @@ fn features(vip: Vip, service: &Service, mode: Mode) -> u32 {
     };
     let all_ports = if vip.port == 0 { Features::ALL_PORTS } else { 0 };
     let affinity = if service.affinity == Affinity::Source { Features::AFFINITY } else { 0 };
-    family | forwarding | all_ports | affinity
+    let sources = if sources::are_given(vip, service) { Features::SOURCES } else { 0 };
+    family | forwarding | all_ports | affinity | sources
 }

@@ -2,6 +2,7 @@
 
 use super::{BackendImage, Image, Op, Plan, VipImage, VipInfo};
 use crate::model::Vip;
+use ipnet::IpNet;
 use lb_common::abi::Features;
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
@@ -9,7 +10,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 /// is an empty plan.
 ///
 /// What is pointed to comes before the pointer (features, backends, VIP infos, previous tables,
-/// rings, local addresses, VIPs), what is removed goes after (VIPs, local addresses, rings,
+/// rings, source ranges, local addresses, VIPs), what is removed goes after (VIPs, source ranges, local addresses, rings,
 /// previous tables, backends, features), and the generation last.
 pub fn diff(running: &Image, next: &Image) -> Plan {
     let mut ops = Vec::new();
@@ -20,12 +21,14 @@ pub fn diff(running: &Image, next: &Image) -> Plan {
     put_backends(running, next, &mut ops);
     put_infos(running, next, &mut ops);
     put_rings(running, next, &mut ops);
+    put_sources(running, next, &mut ops);
     let locals = &running.locals | &next.locals;
     if locals != running.locals {
         ops.push(Op::PutLocals { addresses: locals.clone() });
     }
     put_vips(running, next, &mut ops);
     remove_vips(running, next, &mut ops);
+    remove_sources(running, next, &mut ops);
     if locals != next.locals {
         ops.push(Op::PutLocals { addresses: next.locals.clone() });
     }
@@ -82,6 +85,29 @@ fn put_rings(running: &Image, next: &Image, ops: &mut Vec<Op>) {
     let put_previous = |(vip, slots)| Op::PutPrevious { vip, slots };
     ops.extend(changed(previous).map(put_previous));
     ops.extend(changed(ring).map(|(vip, slots)| Op::PutRing { vip, slots }));
+}
+
+fn put_sources(running: &Image, next: &Image, ops: &mut Vec<Op>) {
+    ops.extend(sources_beyond(next, running).map(|(vip, ranges)| Op::PutSources { vip, ranges }));
+}
+
+fn remove_sources(running: &Image, next: &Image, ops: &mut Vec<Op>) {
+    let removed = sources_beyond(running, next);
+    ops.extend(removed.map(|(vip, ranges)| Op::RemoveSources { vip, ranges }));
+}
+
+/// By VIP index, the source ranges of one image that the other lacks.
+fn sources_beyond<'a>(
+    image: &'a Image,
+    other: &'a Image,
+) -> impl Iterator<Item = (u32, BTreeSet<IpNet>)> + 'a {
+    image.vips.iter().filter_map(|(vip, it)| {
+        let ranges = match other.vips.get(vip) {
+            Some(other) => &it.sources - &other.sources,
+            None => it.sources.clone(),
+        };
+        (!ranges.is_empty()).then_some((it.entry.index, ranges))
+    })
 }
 
 fn put_vips(running: &Image, next: &Image, ops: &mut Vec<Op>) {

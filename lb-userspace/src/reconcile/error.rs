@@ -21,6 +21,15 @@ pub enum CompileError {
         /// Backends desired.
         count: usize,
     },
+    /// More source ranges, counted once per VIP, than [`limits::SOURCES_MAX`].
+    #[error(
+        "{count} source ranges, counted once per VIP, are more than the limit of {}",
+        limits::SOURCES_MAX
+    )]
+    TooManySources {
+        /// Ranges desired.
+        count: usize,
+    },
     /// All is within limits, but only once what it replaces is gone.
     #[error("no free {what} left while those being replaced still run; apply the removals first")]
     NoRoomForChange {

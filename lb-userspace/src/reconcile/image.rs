@@ -1,6 +1,7 @@
 //! `Image`: the whole contents of the L4 maps, with the names of things.
 
 use crate::model::Vip;
+use ipnet::IpNet;
 use lb_common::abi::{BackendEntry, Features, SLOT_MOVED, VipEntry};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,6 +40,9 @@ pub struct VipImage {
     pub service: String,
     /// Map value.
     pub entry: VipEntry,
+    /// Ranges of clients that are served, all of the VIP's family; nobody else is if the entry says
+    /// `VIP_FLAG_SOURCES`.
+    pub sources: BTreeSet<IpNet>,
     /// Why the mode was chosen, if it was `auto`; words for the operator.
     pub mode_reason: Option<String>,
     /// Its ring.

@@ -13,6 +13,7 @@ mod merge;
 mod observed;
 mod plan;
 mod ring;
+mod sources;
 mod steer;
 mod store;
 mod summary;

@@ -5,6 +5,7 @@
 
 use super::VipInfo;
 use crate::model::Vip;
+use ipnet::IpNet;
 use lb_common::abi::{BackendEntry, BackendId, Features, VipEntry};
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
@@ -67,6 +68,20 @@ pub enum Op {
         /// Slots.
         slots: Arc<[u32]>,
     },
+    /// Let these clients of a VIP in too. Before its entry says that only those let in are served.
+    PutSources {
+        /// VIP index.
+        vip: u32,
+        /// Ranges.
+        ranges: BTreeSet<IpNet>,
+    },
+    /// Let these clients of a VIP in no longer.
+    RemoveSources {
+        /// VIP index.
+        vip: u32,
+        /// Ranges.
+        ranges: BTreeSet<IpNet>,
+    },
     /// Have the host's stack take exactly these addresses for its own: first those that a change
     /// adds, last those that are left.
     PutLocals {
@@ -124,6 +139,8 @@ impl Op {
             Self::PutVipInfo { .. } => "put VIP info",
             Self::PutPrevious { .. } => "put previous",
             Self::PutRing { .. } => "put ring",
+            Self::PutSources { .. } => "put source ranges",
+            Self::RemoveSources { .. } => "remove source ranges",
             Self::PutLocals { .. } => "put local addresses",
             Self::PutVip { .. } => "put VIP",
             Self::RemoveVip { .. } => "remove VIP",

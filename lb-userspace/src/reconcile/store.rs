@@ -2,6 +2,7 @@
 
 use super::{Op, Plan};
 use crate::model::Vip;
+use ipnet::IpNet;
 use lb_common::abi::{BackendEntry, BackendId, Features, VipEntry};
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -30,6 +31,10 @@ pub trait MapStore {
     fn put_previous(&mut self, vip: u32, slots: &[u32]) -> Result<(), Self::Error>;
     /// Swap the ring.
     fn put_ring(&mut self, vip: u32, slots: &[u32]) -> Result<(), Self::Error>;
+    /// Let clients of a VIP in too.
+    fn put_sources(&mut self, vip: u32, ranges: &BTreeSet<IpNet>) -> Result<(), Self::Error>;
+    /// Let clients of a VIP in no longer.
+    fn remove_sources(&mut self, vip: u32, ranges: &BTreeSet<IpNet>) -> Result<(), Self::Error>;
     /// Have the host's stack take exactly these addresses for its own.
     fn put_locals(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<(), Self::Error>;
     /// Write a VIP, and its address marker if it is the first of its address.
@@ -103,6 +108,8 @@ fn apply_op<S: MapStore>(op: &Op, store: &mut S) -> Result<(), S::Error> {
         Op::PutVipInfo { index, info } => store.put_vip_info(*index, info),
         Op::PutPrevious { vip, slots } => store.put_previous(*vip, slots),
         Op::PutRing { vip, slots } => store.put_ring(*vip, slots),
+        Op::PutSources { vip, ranges } => store.put_sources(*vip, ranges),
+        Op::RemoveSources { vip, ranges } => store.remove_sources(*vip, ranges),
         Op::PutLocals { addresses } => store.put_locals(addresses),
         Op::PutVip { vip, entry, is_first_of_address } => {
             store.put_vip(*vip, entry, *is_first_of_address)

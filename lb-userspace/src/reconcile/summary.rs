@@ -25,6 +25,8 @@ pub struct VipSummary {
     pub mode: (Option<&'static str>, Option<&'static str>),
     /// Why that mode, if `auto` chose it.
     pub mode_reason: Option<String>,
+    /// Source ranges that come (`+`) and go (`-`).
+    pub sources: Vec<String>,
     /// Backends that come, go or change.
     pub backends: Vec<BackendSummary>,
     /// Share of ring slots whose new flows would go elsewhere, percent. 0 for a VIP that comes
@@ -74,6 +76,7 @@ impl Summary {
                 change,
                 mode: (before.and_then(mode), after.and_then(mode)),
                 mode_reason: new.mode_reason.clone(),
+                sources: sources(old, new),
                 backends: backends(old, new),
                 moved_percent,
                 newly_marked_count,
@@ -107,6 +110,7 @@ impl fmt::Display for VipSummary {
             write!(f, ", {} slots begin to track", self.newly_marked_count)?;
         }
         writeln!(f)?;
+        self.sources.iter().try_for_each(|range| writeln!(f, "    {range} source range"))?;
         self.backends.iter().try_for_each(|backend| write!(f, "{backend}"))
     }
 }
@@ -137,6 +141,11 @@ fn change<T: PartialEq>(before: Option<&T>, after: Option<&T>) -> Option<Change>
         (Some(_), None) => Some(Change::Removed),
         (before, after) => (before != after).then_some(Change::Changed),
     }
+}
+
+fn sources(before: &VipImage, after: &VipImage) -> Vec<String> {
+    let added = after.sources.difference(&before.sources).map(|it| format!("+ {it}"));
+    added.chain(before.sources.difference(&after.sources).map(|it| format!("- {it}"))).collect()
 }
 
 fn backends(before: &VipImage, after: &VipImage) -> Vec<BackendSummary> {

@@ -3,6 +3,7 @@
 
 use super::{BackendImage, Image, MapStore, Op, Plan, RingImage, VipImage, VipInfo};
 use crate::model::Vip;
+use ipnet::IpNet;
 use lb_common::abi::{BackendEntry, BackendId, Features, VipEntry};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,6 +29,8 @@ pub struct Tables {
     pub rings: BTreeMap<u32, Arc<[u32]>>,
     /// Previous backends by VIP index, cut likewise.
     pub previous: BTreeMap<u32, Arc<[u32]>>,
+    /// Source ranges by VIP index, of VIPs that have any.
+    pub sources: BTreeMap<u32, BTreeSet<IpNet>>,
     /// VIPs.
     pub vips: BTreeMap<Vip, VipEntry>,
     /// Addresses with a marker.
@@ -87,6 +90,10 @@ impl Tables {
         ops.extend(infos.map(|(index, info)| withdraw(info.vip, *index)));
         let is_unknown = |index: &&u32| !known.contains(*index);
         ops.extend(self.rings.keys().filter(is_unknown).map(|vip| Op::RemoveRing { vip: *vip }));
+        let sources = self.sources.iter().filter(|(index, _)| !known.contains(index));
+        ops.extend(
+            sources.map(|(vip, it)| Op::RemoveSources { vip: *vip, ranges: it.clone() }),
+        );
         let previous = self.previous.keys().filter(is_unknown);
         ops.extend(previous.map(|vip| Op::RemovePrevious { vip: *vip }));
         let backends = self.backends.values().map(|row| row.entry);
@@ -115,6 +122,7 @@ impl Tables {
         VipImage {
             service: info.service.clone(),
             entry: *entry,
+            sources: self.sources.get(&entry.index).cloned().unwrap_or_default(),
             mode_reason: info.mode_reason.clone(),
             ring,
             backends,
@@ -157,6 +165,23 @@ impl MapStore for Tables {
 
     fn put_ring(&mut self, vip: u32, slots: &[u32]) -> Result<(), Infallible> {
         self.rings.insert(vip, slots.into());
+        Ok(())
+    }
+
+    fn put_sources(&mut self, vip: u32, ranges: &BTreeSet<IpNet>) -> Result<(), Infallible> {
+        if !ranges.is_empty() {
+            self.sources.entry(vip).or_default().extend(ranges);
+        }
+        Ok(())
+    }
+
+    fn remove_sources(&mut self, vip: u32, ranges: &BTreeSet<IpNet>) -> Result<(), Infallible> {
+        if let Some(known) = self.sources.get_mut(&vip) {
+            known.retain(|it| !ranges.contains(it));
+            if known.is_empty() {
+                self.sources.remove(&vip);
+            }
+        }
         Ok(())
     }
 

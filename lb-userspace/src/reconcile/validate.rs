@@ -1,8 +1,8 @@
 //! What must hold of a `Desired` for it to be compiled, whatever source it came from.
 
-use super::{CompileError, Image, steer};
+use super::{CompileError, Image, sources, steer};
 use crate::model::{Desired, Listener, Service, Vip};
-use lb_common::limits::{BACKENDS_MAX, NAME_BYTES_MAX, RING_SLOTS_MAX, VIPS_MAX};
+use lb_common::limits::{BACKENDS_MAX, NAME_BYTES_MAX, RING_SLOTS_MAX, SOURCES_MAX, VIPS_MAX};
 use std::collections::BTreeMap;
 
 /// All reasons why `desired` cannot replace `running`.
@@ -36,6 +36,10 @@ fn check_limits(desired: &Desired, errors: &mut Vec<CompileError>) {
     let backends = per_service.sum();
     if backends > BACKENDS_MAX as usize {
         errors.push(CompileError::TooManyBackends { count: backends });
+    }
+    let sources = desired.services.values().map(sources::count).sum();
+    if sources > SOURCES_MAX as usize {
+        errors.push(CompileError::TooManySources { count: sources });
     }
 }
 

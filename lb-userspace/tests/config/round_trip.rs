@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use ipnet::IpNet;
 use lb_common::limits;
 use lb_userspace::{
     config,
@@ -13,7 +14,7 @@ use lb_userspace::{
 use proptest::{collection, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
@@ -50,6 +51,7 @@ fn written_service((name, service): (&String, &Service)) -> Value {
     json!({
         "name": name,
         "vips": service.vips.iter().map(Vip::to_string).collect::<Vec<_>>(),
+        "sources": (!service.sources.is_empty()).then_some(&service.sources),
         "mode": service.mode,
         "affinity": service.affinity,
         "udp": service.udp,
@@ -156,10 +158,12 @@ fn service() -> impl Strategy<Value = Service> {
         10..=86_400_u64,
         select(vec![599, 4_099, 65_537_u32]),
         collection::btree_map(name(), (any::<bool>(), 1..=1_000_u16, any::<bool>()), 1..5),
-        option::of(health()),
+        (option::of(health()), option::of(collection::btree_set(source(), 1..4))),
     )
-        .prop_map(|(vips, mode, affinity, udp, idle_s, ring_slots, backends, health)| {
+        .prop_map(|(vips, mode, affinity, udp, idle_s, ring_slots, backends, (health, sources))| {
             Service {
+                // Each family has a range, whichever the VIPs have.
+                sources: sources.map(with_both_families).unwrap_or_default(),
                 vips,
                 mode,
                 affinity,
@@ -186,6 +190,19 @@ fn hosts(backends: BTreeMap<String, (bool, u16, bool)>) -> BTreeMap<String, Back
         (name, backend)
     };
     (0..).zip(backends).map(host).collect()
+}
+
+fn source() -> impl Strategy<Value = IpNet> {
+    let ipv4 = (any::<u32>(), 0..=32_u8)
+        .prop_map(|(bits, length)| IpNet::new(Ipv4Addr::from_bits(bits).into(), length).unwrap());
+    let ipv6 = (any::<u128>(), 0..=128_u8)
+        .prop_map(|(bits, length)| IpNet::new(Ipv6Addr::from_bits(bits).into(), length).unwrap());
+    prop_oneof![ipv4, ipv6].prop_map(|it| it.trunc())
+}
+
+fn with_both_families(mut sources: BTreeSet<IpNet>) -> BTreeSet<IpNet> {
+    sources.extend(["198.51.100.0/24".parse::<IpNet>(), "2001:db8:1::/48".parse()].map(Result::unwrap));
+    sources
 }
 
 fn vip() -> impl Strategy<Value = Vip> {

@@ -32,6 +32,7 @@ fn service(vips: &[(&str, u16, Protocol)], mode: ForwardingMode, backends: &[u8]
     };
     Service {
         vips: vips.iter().map(vip).collect::<BTreeSet<_>>(),
+        sources: [].into(),
         mode,
         affinity: Affinity::Source,
         udp: UdpPolicy::Stick,

@@ -39,6 +39,7 @@ fn backend(number: u8) -> Backend {
 fn service(vips: &[Vip], backends: &[u8]) -> Service {
     Service {
         vips: vips.iter().copied().collect(),
+        sources: [].into(),
         mode: ForwardingMode::Auto,
         affinity: Affinity::None,
         udp: UdpPolicy::Stick,

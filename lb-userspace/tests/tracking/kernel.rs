@@ -143,6 +143,10 @@ impl PathTables for Kernel {
         unreachable!("pick is given the VIP")
     }
 
+    fn source_allowed(&self, _vip: u32, _address: &Words) -> bool {
+        unreachable!("pick is given who is let in")
+    }
+
     fn nat_hit(&self, _key: &FlowKey, _closes: bool) -> Option<NatEntry> {
         unreachable!("pick does not translate")
     }

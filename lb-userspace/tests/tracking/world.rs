@@ -64,6 +64,7 @@ impl World {
     pub(crate) fn new(delay_ms: u64) -> Self {
         let service = Service {
             vips: [vip(Protocol::Tcp), vip(Protocol::Udp)].into(),
+            sources: [].into(),
             mode: ForwardingMode::Tunnel,
             affinity: Affinity::None,
             udp: UdpPolicy::Stick,

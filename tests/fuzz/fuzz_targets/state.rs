@@ -73,6 +73,8 @@ impl Setting {
             tables.rings.insert(index, self.ring.map(slot).to_vec());
             tables.previous.insert(index, self.previous.map(|c| u32::from(c & 7)).to_vec());
         }
+        // Half of the addresses of each family, if the flags say so.
+        tables.sources = vec![(0, mapped(0), 97), (1, Words::default(), 1)];
         for (index, backend) in (1..).zip(self.backends) {
             tables.backends.insert(index, backend.entry(index));
         }

@@ -91,13 +91,14 @@ impl Delta {
 type Reader = fn(&VipEvents) -> u64;
 
 /// Every event, and where it is counted.
-pub(super) const EVENTS: [(Event, Reader); 6] = [
+pub(super) const EVENTS: [(Event, Reader); 7] = [
     (Event::TrackedHit, |events| events.tracked_hits),
     (Event::MissPrevious, |events| events.misses_previous),
     (Event::MissCurrent, |events| events.misses_current),
     (Event::FlowOpened, |events| events.flows_opened),
     (Event::IcmpRouted, |events| events.icmp_routed),
     (Event::FragmentLearnt, |events| events.fragments_learnt),
+    (Event::SourceRefused, |events| events.sources_refused),
 ];
 
 /// What moved between two readings.

@@ -5,13 +5,15 @@ use std::{fs::File, os::fd::AsFd as _, process::Command};
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf, EbpfLoader, Pod, TestRun as _, TestRunOptions,
-    maps::{Array, ArrayOfMaps, HashMap, Map, MapData, PerCpuArray},
+    maps::{
+        Array, ArrayOfMaps, HashMap, LpmTrie, Map, MapData, PerCpuArray, lpm_trie::Key,
+    },
     programs::Xdp,
 };
 use lb_common::{
     abi::{
         BackendCounters, BackendEntry, Features, OutcomeCounters, RingTable, TRACE_BYTES,
-        TraceRecord, VipEvents, VipKey4, VipKey6,
+        SourceRange, TraceRecord, VipEvents, VipKey4, VipKey6,
     },
     limits::RING_SLOTS_MAX,
     verdict::Outcome,
@@ -101,6 +103,7 @@ impl Kernel {
             .override_global("LB_NAT_PORTS", &nat_ports, true)
             .override_global("LB_TRACE_COOKIE", &COOKIE, true)
             .map_max_entries("lb_vip_events", VIPS)
+            .map_max_entries("lb_sources", TABLE_ENTRIES)
             .map_max_entries("lb_rings", VIPS)
             .map_max_entries("lb_previous", VIPS)
             .map_max_entries("lb_backends", BACKENDS)
@@ -176,6 +179,18 @@ impl Kernel {
         self.fill("lb_vips6", &vips6)
     }
 
+    fn set_sources(&mut self, state: &State) -> Result<()> {
+        let mut map: LpmTrie<_, SourceRange, u32> = self.map("lb_sources")?;
+        let old: Vec<Key<SourceRange>> = map.keys().collect::<Result<_, _>>()?;
+        for key in old {
+            map.remove(&key)?;
+        }
+        for (vip, address, bits) in state.sources.iter().copied() {
+            map.insert(&Key::new(32 + bits, SourceRange { vip, address }), 1, 0)?;
+        }
+        Ok(())
+    }
+
     fn set_stored(&mut self, stored: &[Stored]) -> Result<()> {
         let (mut syn, mut miss, mut nat) = (Vec::new(), Vec::new(), Vec::new());
         let (mut reverse, mut fragments) = (Vec::new(), Vec::new());
@@ -242,6 +257,7 @@ impl Machine for Kernel {
 
     fn set(&mut self, state: &State) -> Result<()> {
         self.set_vips(state)?;
+        self.set_sources(state)?;
         let mut backends: Array<_, BackendEntry> = self.map("lb_backends")?;
         for index in 0..BACKENDS {
             let entry = state.backends.get(&index).copied().unwrap_or_default();

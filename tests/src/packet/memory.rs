@@ -64,6 +64,7 @@ impl Machine for Memory {
                 tables.vips6.insert(VipKey6 { address, port, protocol, pad }, vip.entry);
             }
         }
+        tables.sources.clone_from(&state.sources);
         tables.backends = state.backends.clone().into_iter().collect();
         // As in the kernel: every VIP index but the last has rings, of zeroes unless given.
         for vip in 0..3 {

@@ -7,7 +7,7 @@ use std::{
 
 use lb_common::abi::{
     BackendEntry, BackendId, BackendState, FlowKey, Mode, NextHop, VIP_FLAG_ADDRESS,
-    VIP_FLAG_PROXIED, VipEntry, Words, mapped,
+    VIP_FLAG_PROXIED, VIP_FLAG_SOURCES, VipEntry, Words, mapped,
 };
 
 use super::{
@@ -83,6 +83,8 @@ pub struct Vip {
 #[derive(Clone, Debug, Default)]
 pub struct State {
     pub(super) vips: Vec<Vip>,
+    /// VIP index, network and length in bits of the 128.
+    pub(super) sources: Vec<(u32, Words, u32)>,
     pub(super) backends: BTreeMap<u32, BackendEntry>,
     pub(super) rings: BTreeMap<u32, Vec<u32>>,
     pub(super) previous: BTreeMap<u32, Vec<u32>>,
@@ -146,6 +148,23 @@ impl State {
     pub fn vip_flags(mut self, flags: u8) -> Self {
         for vip in self.vips.iter_mut().filter(|vip| vip.entry.flags & VIP_FLAG_ADDRESS == 0) {
             vip.entry.flags |= flags;
+        }
+        self
+    }
+
+    /// Lets only clients in these ranges (network and its own length in bits) in, at every VIP; the
+    /// ranges are VIP 0's.
+    #[must_use]
+    pub fn sources(self, ranges: &[(IpAddr, u8)]) -> Self {
+        self.ranges(ranges).vip_flags(VIP_FLAG_SOURCES)
+    }
+
+    /// Adds source ranges of VIP 0, whether or not it looks at them.
+    #[must_use]
+    pub fn ranges(mut self, ranges: &[(IpAddr, u8)]) -> Self {
+        for (network, bits) in ranges {
+            let before = if network.is_ipv4() { 96 } else { 0 };
+            self.sources.push((0, words(*network), before + u32::from(*bits)));
         }
         self
     }

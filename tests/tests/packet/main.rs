@@ -14,6 +14,8 @@ mod nat;
 mod next_hop;
 mod pass;
 mod proxied;
+mod sources;
+mod sources_model;
 mod tracking;
 mod truncated;
 mod tunnel;

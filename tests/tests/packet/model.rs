@@ -9,7 +9,8 @@
 use std::{collections::BTreeSet, sync::Mutex};
 
 use lb_common::abi::{
-    BackendState, Mode, SLOT_MOVED, VIP_FLAG_AFFINITY, VIP_FLAG_PROXIED, VIP_FLAG_UDP_STICKS,
+    BackendState, Mode, SLOT_MOVED, VIP_FLAG_AFFINITY, VIP_FLAG_PROXIED, VIP_FLAG_SOURCES,
+    VIP_FLAG_UDP_STICKS,
 };
 use lb_tests::packet::{
     BACKEND_SIDE, CLIENT_SIDE, Family, Frame, Kernel, Machine, Memory, Shape, State, TCP, UDP, V4,
@@ -51,6 +52,7 @@ fn state() -> impl Strategy<Value = State> {
         VIP_FLAG_UDP_STICKS,
         VIP_FLAG_AFFINITY | VIP_FLAG_UDP_STICKS,
         VIP_FLAG_PROXIED,
+        VIP_FLAG_SOURCES,
     ]);
     let service = (mode(), flags, any::<bool>(), any::<bool>());
     (
@@ -61,6 +63,7 @@ fn state() -> impl Strategy<Value = State> {
     )
         .prop_map(|((f, (mode, flags, all_ports, marked)), backends, ring, previous)| {
             let mut state = State::empty()
+                .ranges(&[(f.client(), if f == V4 { 32 } else { 128 })])
                 .vip(0, (f.vip(), 80), TCP, mode, 0)
                 .vip(0, (f.vip(), 80), UDP, mode, 0)
                 .vip_flags(flags);

@@ -66,6 +66,7 @@ pub fn stats(view: &View) -> Vec<StatResource> {
         ("flows_opened", events.flows_opened),
         ("icmp_routed", events.icmp_routed),
         ("fragments_learnt", events.fragments_learnt),
+        ("sources_refused", events.sources_refused),
     ] {
         stats.push(stat(StatKind::Event, name, count, None));
     }
@@ -88,6 +89,7 @@ fn totals(view: &View) -> (Traffic, EventStats) {
         events.flows_opened += vip.events.flows_opened;
         events.icmp_routed += vip.events.icmp_routed;
         events.fragments_learnt += vip.events.fragments_learnt;
+        events.sources_refused += vip.events.sources_refused;
     }
     (traffic, events)
 }

@@ -5,7 +5,7 @@ use crate::{
     admin::View,
     reconcile::{VipImage, ring_hash},
 };
-use lb_common::abi::BackendState;
+use lb_common::abi::{BackendState, VIP_FLAG_SOURCES};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -50,6 +50,12 @@ pub struct VipResource {
     pub icmp_routed: u64,
     /// Fragmented datagrams learnt.
     pub fragments_learnt: u64,
+    /// Ranges of clients that are served; empty = everybody, unless `clientsLimited`.
+    pub sources: Vec<String>,
+    /// Whether only clients in `sources` are served.
+    pub clients_limited: bool,
+    /// Frames of other clients that were dropped.
+    pub sources_refused: u64,
 }
 
 impl Kind for VipResource {
@@ -82,6 +88,9 @@ pub fn vips(view: &View) -> Vec<VipResource> {
             flows_opened: events.flows_opened,
             icmp_routed: events.icmp_routed,
             fragments_learnt: events.fragments_learnt,
+            sources: image.sources.iter().map(ToString::to_string).collect(),
+            clients_limited: image.entry.flags & VIP_FLAG_SOURCES != 0,
+            sources_refused: events.sources_refused,
         }
     };
     view.image.vips.iter().map(resource).collect()

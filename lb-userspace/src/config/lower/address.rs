@@ -4,6 +4,7 @@ use crate::{
     config::{diagnostic::Report, located::Located},
     model::{Vip, VipSyntaxError},
 };
+use ipnet::IpNet;
 use std::net::IpAddr;
 
 /// An address of one host.
@@ -27,6 +28,29 @@ pub(super) fn host(text: &Located<String>, report: &mut Report) -> Option<IpAddr
         }
         None => Some(address),
     }
+}
+
+/// Addresses and prefixes.
+pub(super) fn prefixes(list: &[Located<String>], report: &mut Report) -> Vec<IpNet> {
+    list.iter().filter_map(|text| prefix(text, report)).collect()
+}
+
+fn prefix(text: &Located<String>, report: &mut Report) -> Option<IpNet> {
+    let value = text.value.trim();
+    if let Ok(address) = value.parse::<IpAddr>() {
+        return Some(address.into());
+    }
+    let Ok(prefix) = value.parse::<IpNet>() else {
+        let hint = "write an address, or a prefix like 10.0.0.0/8 or 2001:db8::/32";
+        report.error(text.at, format!("`{value}` is not a prefix"), hint);
+        return None;
+    };
+    if prefix != prefix.trunc() {
+        let message = format!("{value} has bits set beyond its first {}", prefix.prefix_len());
+        report.error(text.at, message, format!("write {}", prefix.trunc()));
+        return None;
+    }
+    Some(prefix)
 }
 
 /// A VIP that packets can be sent to.

@@ -24,10 +24,11 @@ use crate::{
     kube::Options,
     model::{Desired, Settings, Vip},
 };
+use ipnet::IpNet;
 use lb_common::limits;
 use policy::Policy;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     net::IpAddr,
 };
 
@@ -106,6 +107,9 @@ struct Whole {
     /// The first service that is beyond the limit.
     backends_exceeded_at: Option<Position>,
     vips_exceeded_at: Option<Position>,
+    /// Source ranges over all VIPs, as the data plane counts them.
+    source_count: usize,
+    sources_exceeded_at: Option<Position>,
     /// VIPs of the proxy's listeners, which several may share.
     listener_vips: HashSet<Vip>,
 }
@@ -118,6 +122,17 @@ impl Whole {
             self.backends_exceeded_at.get_or_insert(at);
         }
         self.count_vips(at);
+    }
+
+    /// A service serves these clients only.
+    fn count_sources(&mut self, vips: &BTreeSet<Vip>, sources: &BTreeSet<IpNet>, at: Position) {
+        let of = |vip: &Vip| {
+            sources.iter().filter(|it| it.addr().is_ipv4() == vip.address.is_ipv4()).count()
+        };
+        self.source_count = self.source_count.saturating_add(vips.iter().map(of).sum());
+        if self.source_count > limits::SOURCES_MAX as usize {
+            self.sources_exceeded_at.get_or_insert(at);
+        }
     }
 
     /// A listener of the proxy has this VIP, which is no service's.
@@ -177,6 +192,17 @@ impl Whole {
                     limits::BACKENDS_MAX
                 ),
                 "a backend counts once for every VIP of its service; all-ports VIPs (`*`) save some",
+            );
+        }
+        if let Some(at) = self.sources_exceeded_at {
+            report.error(
+                at,
+                format!(
+                    "{} source ranges over all VIPs are more than the {} of one data plane",
+                    self.source_count,
+                    limits::SOURCES_MAX
+                ),
+                "a range counts once for every VIP of its family; join ranges that are neighbours",
             );
         }
     }

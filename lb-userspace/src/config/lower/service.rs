@@ -5,6 +5,7 @@ use crate::{
     config::{diagnostic::Report, located::Located, schema},
     model::{Service, Vip},
 };
+use ipnet::IpNet;
 use std::collections::BTreeSet;
 
 /// The service with its name; `None` if it has no usable name.
@@ -28,9 +29,12 @@ pub(super) fn lower(
     policy.check_ring(called, backends.len(), file.name.at, report);
     whole.count(vips.len(), backends.len(), file.name.at);
     let probe_at = file.health.as_ref().map_or(file.name.at, |health| health.at);
+    let sources = sources(file.sources.as_ref(), &vips, report);
+    whole.count_sources(&vips, &sources, file.name.at);
     fit::Parts { vips: &vips, policy: &policy, backends: &backends, probe_at }.check(report);
     let service = Service {
         vips,
+        sources,
         mode: policy.mode,
         affinity: policy.affinity,
         udp: policy.udp,
@@ -40,6 +44,28 @@ pub(super) fn lower(
         health: policy.health,
     };
     name.map(|name| (name, service))
+}
+
+/// Clients that are served: nobody is served by mistake, and nobody is kept out by one.
+fn sources(
+    list: Option<&Located<Vec<Located<String>>>>,
+    vips: &BTreeSet<Vip>,
+    report: &mut Report,
+) -> BTreeSet<IpNet> {
+    let Some(list) = list else { return BTreeSet::new() };
+    if list.value.is_empty() {
+        report.error(list.at, "nobody is served", "list prefixes, or remove `sources`");
+    }
+    let prefixes = address::prefixes(&list.value, report);
+    let is_of = |ipv4: bool| prefixes.iter().any(|it| it.addr().is_ipv4() == ipv4);
+    let unserved = vips.iter().find(|vip| !is_of(vip.address.is_ipv4()));
+    if let Some(vip) = unserved.filter(|_| prefixes.len() == list.value.len() && !prefixes.is_empty()) {
+        let family = address::family(vip.address.is_ipv4());
+        let any = if vip.address.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+        let message = format!("`sources` has no {family} prefix, so {vip} would serve nobody");
+        report.error(list.at, message, format!("add {family} prefixes; `{any}` is everybody"));
+    }
+    prefixes.into_iter().collect()
 }
 
 fn vips(

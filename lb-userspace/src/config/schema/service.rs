@@ -16,6 +16,8 @@ pub(in crate::config) struct Service {
     pub(in crate::config) vips: Located<Vec<Located<String>>>,
     /// How packets reach the backends. Default auto.
     pub(in crate::config) mode: Option<Mode>,
+    /// Clients that are served: addresses and prefixes. Default: everybody.
+    pub(in crate::config) sources: Option<Located<Vec<Located<String>>>>,
     /// What keeps a client on one backend. Default none.
     pub(in crate::config) affinity: Option<Affinity>,
     /// What a UDP flow does when the backends change. Default stick.

@@ -220,6 +220,8 @@ impl MapStore for Broken {
         );
         put_vip_info(index: u32, info: &crate::reconcile::VipInfo);
         put_previous(vip: u32, slots: &[u32]);
+        put_sources(vip: u32, ranges: &BTreeSet<ipnet::IpNet>);
+        remove_sources(vip: u32, ranges: &BTreeSet<ipnet::IpNet>);
         put_locals(addresses: &BTreeSet<IpAddr>);
         put_vip(
             vip: crate::model::Vip, entry: &lb_common::abi::VipEntry, is_first_of_address: bool

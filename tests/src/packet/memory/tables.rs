@@ -37,6 +37,8 @@ pub struct MemoryTables {
     pub vips4: HashMap<VipKey4, VipEntry>,
     /// IPv6 VIPs.
     pub vips6: HashMap<VipKey6, VipEntry>,
+    /// Source ranges: VIP index, network and length in bits of the 128.
+    pub sources: Vec<(u32, Words, u32)>,
     /// Rings by VIP index; slots beyond the given ones are zero.
     pub rings: HashMap<u32, Vec<u32>>,
     /// Previous backends by VIP index, as `rings`.
@@ -70,6 +72,7 @@ impl MemoryTables {
             now_ns: 0,
             vips4: HashMap::new(),
             vips6: HashMap::new(),
+            sources: Vec::new(),
             rings: HashMap::new(),
             previous: HashMap::new(),
             backends: HashMap::new(),
@@ -163,6 +166,14 @@ impl Tables for MemoryTables {
         Some(self.backends.get(&index).unwrap_or(&FREE))
     }
 
+    fn source_allowed(&self, vip: u32, address: &Words) -> bool {
+        let is_in = |(of, network, bits): &(u32, Words, u32)| {
+            let beyond = (number(network) ^ number(address)).leading_zeros();
+            *of == vip && beyond >= *bits
+        };
+        self.sources.iter().any(is_in)
+    }
+
     fn flow_hit(&self, table: FlowTable, key: &FlowKey, closes: bool) -> Option<BackendId> {
         let mut flows = self.flows(table).borrow_mut();
         let entry = flows.get_mut(key)?;
@@ -230,6 +241,11 @@ impl Tables for MemoryTables {
     }
 }
 
+/// An address as one number.
+fn number(words: &Words) -> u128 {
+    words.iter().fold(0, |number, word| number << 32 | u128::from(u32::from_be(*word)))
+}
+
 /// The name of an event's counter.
 pub const fn event_name(event: Event) -> &'static str {
     match event {
@@ -239,5 +255,6 @@ pub const fn event_name(event: Event) -> &'static str {
         Event::FlowOpened => "flows_opened",
         Event::IcmpRouted => "icmp_routed",
         Event::FragmentLearnt => "fragments_learnt",
+        Event::SourceRefused => "sources_refused",
     }
 }

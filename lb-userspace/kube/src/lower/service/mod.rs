@@ -1,7 +1,7 @@
 //! Services of type `LoadBalancer`.
 //!
 //! Each port is forwarded to endpoints (never to cluster IPs), or goes through the proxy where it
-//! must: at addresses of this host, with the PROXY protocol, and with source ranges.
+//! must: at addresses of this host, and with the PROXY protocol.
 //!
 //! Not looked at: node ports and `allocateLoadBalancerNodePorts`, since nothing goes through nodes;
 //! `internalTrafficPolicy`, which is about traffic of pods; `healthCheckNodePort`, which tells other

@@ -66,7 +66,7 @@ fn at(
     name: String,
     addresses: &[Assigned],
 ) -> Result<(), String> {
-    let is_proxied = wishes.proxy_protocol.is_some() || !wishes.sources.is_empty();
+    let is_proxied = wishes.proxy_protocol.is_some();
     let (proxied, forwarded): (Vec<Assigned>, Vec<Assigned>) =
         addresses.iter().partition(|it| it.bind || is_proxied);
     if !forwarded.is_empty() {
@@ -140,7 +140,9 @@ fn forward(
         }
         let backends = backends(vec![(1, places.clone())], is_ipv4, port.protocol == Protocol::Udp);
         claims.count_backends(vips.len() * backends.len())?;
+        claims.count_sources(vips.len() * wishes.sources.len())?;
         let mut service = forwarding(vips, backends, mode);
+        service.sources = wishes.sources.iter().copied().collect();
         service.affinity = wishes.affinity;
         service.udp = wishes.udp;
         service.health.clone_from(&wishes.health);

@@ -99,6 +99,7 @@ pub(in crate::lower) fn forwarding(
     };
     Service {
         vips,
+        sources: BTreeSet::new(),
         mode,
         affinity: Affinity::default(),
         udp: UdpPolicy::default(),

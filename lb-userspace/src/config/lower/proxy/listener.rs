@@ -1,6 +1,6 @@
 //! Listeners.
 
-use super::{Context, names::Taken, port::Ports, tls, traffic};
+use super::{Context, names::Taken, port::Ports, tls};
 use crate::{
     config::{
         diagnostic::Position,
@@ -82,7 +82,7 @@ fn one(
         host,
         tls: file.tls.as_ref().map(|file| tls::listener(file, cx)),
         takes_proxy_protocol,
-        sources: traffic::prefixes(super::list(file.sources.as_ref()), cx),
+        sources: address::prefixes(super::list(file.sources.as_ref()), cx.report),
         connections_max: cx.count(
             "number of connections",
             file.connections_max.as_ref(),
@@ -261,7 +261,7 @@ fn http(file: &schema::Http, cx: &mut Context<'_>) -> HttpOptions {
             Some(Size::Bytes(bytes)) => Some(bytes),
             Some(Size::Unlimited) | None => None,
         },
-        trusted_peers: traffic::prefixes(super::list(file.trusted_peers.as_ref()), cx),
+        trusted_peers: address::prefixes(super::list(file.trusted_peers.as_ref()), cx.report),
         server_name: file
             .server_name
             .as_ref()

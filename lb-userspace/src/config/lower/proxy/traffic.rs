@@ -2,40 +2,20 @@
 
 use super::{Context, field, names::Kind};
 use crate::{
-    config::{located::Located, lower::scalar, schema},
+    config::{
+        located::Located,
+        lower::{address, scalar},
+        schema,
+    },
     model::{AddressAccess, Mirror, RateLimit, RateLimitKey},
 };
-use ipnet::IpNet;
-use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
 /// Intervals that requests are counted in.
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(24);
 
 /// Interval of a rate, unless it is said.
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
-
-/// Addresses and prefixes.
-pub(super) fn prefixes(list: &[Located<String>], cx: &mut Context<'_>) -> Vec<IpNet> {
-    list.iter().filter_map(|text| prefix(text, cx)).collect()
-}
-
-fn prefix(text: &Located<String>, cx: &mut Context<'_>) -> Option<IpNet> {
-    let value = text.value.trim();
-    if let Ok(address) = value.parse::<IpAddr>() {
-        return Some(address.into());
-    }
-    let Ok(prefix) = value.parse::<IpNet>() else {
-        let hint = "write an address, or a prefix like 10.0.0.0/8 or 2001:db8::/32";
-        cx.report.error(text.at, format!("`{value}` is not a prefix"), hint);
-        return None;
-    };
-    if prefix != prefix.trunc() {
-        let message = format!("{value} has bits set beyond its first {}", prefix.prefix_len());
-        cx.report.error(text.at, message, format!("write {}", prefix.trunc()));
-        return None;
-    }
-    Some(prefix)
-}
 
 pub(super) fn access(file: &Located<schema::Access>, cx: &mut Context<'_>) -> AddressAccess {
     let (allow, deny) =
@@ -44,7 +24,10 @@ pub(super) fn access(file: &Located<schema::Access>, cx: &mut Context<'_>) -> Ad
         let hint = "list prefixes in `allow` or `deny`, or remove `access`";
         cx.report.error(file.at, "neither `allow` nor `deny`", hint);
     }
-    AddressAccess { allow: prefixes(allow, cx), deny: prefixes(deny, cx) }
+    AddressAccess {
+        allow: address::prefixes(allow, cx.report),
+        deny: address::prefixes(deny, cx.report),
+    }
 }
 
 /// `200/s`, or a mapping.
