@@ -7,14 +7,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::aws_lc_rs::default_provider,
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
+use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
 
-use super::{Scenario, report::Measured};
+use super::{Scenario, report::Measured, tls};
 use crate::rivals::{Ports, process::Process};
 
 /// Connections held open: with two files for each, HAProxy must stay below a common hard limit of
@@ -25,7 +20,7 @@ const TLS_CONNECTIONS: u32 = 2_000;
 
 /// Opens connections, has one request answered on each, and sees what memory they keep.
 pub(super) fn measure(scenario: Scenario, process: &Process, ports: Ports) -> Result<Measured> {
-    let config = scenario.is_secure().then(config).transpose()?;
+    let config = scenario.is_secure().then(tls::config).transpose()?;
     let count = if config.is_some() { TLS_CONNECTIONS } else { CONNECTIONS };
     let before = process.rss_bytes()?;
     let mut held = Vec::new();
@@ -69,50 +64,4 @@ fn ask(stream: &mut (impl Read + Write)) -> Result<()> {
         response.extend(buffer.iter().take(count));
     }
     Ok(())
-}
-
-fn config() -> Result<Arc<ClientConfig>> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-    let builder = builder.with_safe_default_protocol_versions()?.dangerous();
-    let builder = builder.with_custom_certificate_verifier(Arc::new(Anyone));
-    Ok(Arc::new(builder.with_no_client_auth()))
-}
-
-/// Believes every certificate: this is about memory.
-#[derive(Debug)]
-struct Anyone;
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        default_provider().signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -1,10 +1,13 @@
-//! Load: wrk for HTTP/1.1, h2load for HTTP/2, `openssl s_time` for resumed sessions.
+//! Load: wrk for HTTP/1.1, h2load for HTTP/2.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::scenario::{Scenario, message};
+use super::{
+    latency::Latency,
+    scenario::{Scenario, message},
+};
 use crate::rivals::process::{Cores, on_core};
 
 /// Connections at once.
@@ -23,12 +26,8 @@ pub(super) struct Load {
     pub failures: u64,
     /// How long it took.
     pub took: Duration,
-    /// Latencies, microseconds; zero where the generator does not tell.
-    pub p50_us: f64,
-    /// 99th percentile.
-    pub p99_us: f64,
-    /// 99.9th percentile.
-    pub p999_us: f64,
+    /// How long requests took.
+    pub latency: Latency,
 }
 
 /// Prints what wrk found as numbers, one a line.
@@ -45,9 +44,6 @@ end
 pub(super) fn run(scenario: Scenario, url: &str, duration: Duration, cores: Cores) -> Result<Load> {
     if scenario.is_http2() {
         return h2load(scenario, url, duration, cores);
-    }
-    if scenario == Scenario::TlsResume {
-        return resume(scenario, url, duration, cores);
     }
     let folder = tempfile::tempdir()?;
     let script = folder.path().join("report.lua");
@@ -76,9 +72,7 @@ pub(super) fn run(scenario: Scenario, url: &str, duration: Duration, cores: Core
         requests,
         failures,
         took: Duration::from_micros(took_us),
-        p50_us: p50 as f64,
-        p99_us: p99 as f64,
-        p999_us: p999 as f64,
+        latency: Latency { p50_us: p50 as f64, p99_us: p99 as f64, p999_us: p999 as f64 },
     })
 }
 
@@ -88,6 +82,8 @@ fn h2load(scenario: Scenario, url: &str, duration: Duration, cores: Cores) -> Re
     h2load.args(["-t1", &format!("-c{H2_CONNECTIONS}"), &format!("-m{H2_STREAMS}")]);
     h2load.args(["-D", &seconds.to_string(), "-H", &format!(":authority: {}", scenario.host())]);
     let folder = tempfile::tempdir()?;
+    let log = folder.path().join("log");
+    h2load.arg("--log-file").arg(&log);
     if scenario == Scenario::Grpc {
         let file = folder.path().join("message");
         fs::write(&file, message())?;
@@ -107,27 +103,15 @@ fn h2load(scenario: Scenario, url: &str, duration: Duration, cores: Cores) -> Re
         requests: count(" succeeded"),
         failures: count(" failed") + count(" errored") + count(" timeout"),
         took: Duration::from_secs(seconds),
-        ..Load::default()
+        latency: latency(&log)?,
     })
 }
 
-/// One connection after the other, each with the session of the one before.
-fn resume(scenario: Scenario, url: &str, duration: Duration, cores: Cores) -> Result<Load> {
-    let address = url.split('/').nth(2).context("no address")?;
-    let seconds = duration.as_secs().max(1);
-    let mut openssl = Command::new("openssl");
-    openssl.args(["s_time", "-reuse", "-connect", address, "-www", scenario.path()]);
-    let text = output(openssl.args(["-time", &seconds.to_string()]), cores)?;
-    // A letter for each connection: `r` for a resumed session. Before that, some to get one.
-    let (_, marks) = text.rsplit_once("starting\n").with_context(|| text.clone())?;
-    let marks = marks.lines().next().unwrap_or_default();
-    let resumed = marks.bytes().filter(|it| *it == b'r').count();
-    Ok(Load {
-        requests: resumed as u64,
-        failures: (marks.len() - resumed) as u64,
-        took: Duration::from_secs(seconds),
-        ..Load::default()
-    })
+/// h2load's log has a line a request: when it began, its status, and how long it took, microseconds.
+fn latency(log: &Path) -> Result<Latency> {
+    let text = fs::read_to_string(log)?;
+    let time = |line: &str| line.split('\t').nth(2)?.parse().ok().map(Duration::from_micros);
+    Ok(Latency::of(text.lines().filter_map(time).collect()))
 }
 
 fn output(command: &Command, cores: Cores) -> Result<String> {

@@ -14,10 +14,13 @@
 //! each round every response must have succeeded.
 
 mod idle;
+mod latency;
 mod load;
 mod origin;
 mod report;
+mod resume;
 mod scenario;
+mod tls;
 mod websocket;
 
 pub use report::Report;
@@ -31,7 +34,11 @@ use crate::rivals::{
     process::{self, Process},
 };
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -61,25 +68,11 @@ pub fn run(options: &Options) -> Result<Report> {
     process::raise_limit()?;
     let origin = Origin::start(&work.path().join("origin"), cores)?;
     let mut report = Report::new(options, cores);
+    let set = Set { folder: work.path(), origin: &origin, programs: &programs, cores };
     for scenario in &options.scenarios {
         eprintln!("measuring {scenario}");
-        let mut proxies = Vec::new();
-        for proxy in Proxy::all(&options.rivals) {
-            if scenario.fits(proxy) {
-                let folder = work.path().join(format!("{scenario}-{proxy}"));
-                proxies.push(Running::start(proxy, *scenario, &folder, &origin, &programs, cores)?);
-            }
-        }
-        let mut rows: Vec<Row> = proxies.iter().map(|it| Row::new(*scenario, it.proxy)).collect();
-        for _ in 0..options.rounds_count {
-            for (running, row) in proxies.iter().zip(&mut rows) {
-                let measured = running
-                    .measure(options.load, cores)
-                    .with_context(|| format!("{}, {scenario}", running.proxy))?;
-                row.rounds.push(measured);
-            }
-        }
-        report.rows.extend(rows);
+        let proxies = Proxy::all(&options.rivals).into_iter().filter(|it| scenario.fits(*it));
+        report.rows.extend(set.measure(*scenario, proxies, options)?);
     }
     if let Some(path) = &options.svg {
         std::fs::write(path, report.svg()).with_context(|| path.display().to_string())?;
@@ -93,6 +86,47 @@ fn needed(rivals: &[String]) -> Vec<&str> {
     always.into_iter().chain(rivals.iter().map(String::as_str)).collect()
 }
 
+/// What all proxies share.
+struct Set<'a> {
+    folder: &'a Path,
+    origin: &'a Origin,
+    programs: &'a package::Programs,
+    cores: process::Cores,
+}
+
+impl Set<'_> {
+    /// Measures the proxies, one after the other in each round.
+    fn measure(
+        &self,
+        scenario: Scenario,
+        proxies: impl Iterator<Item = Proxy>,
+        options: &Options,
+    ) -> Result<Vec<Row>> {
+        let mut rows: Vec<Row> = proxies.map(|it| Row::new(scenario, it)).collect();
+        let mut kept = Vec::new();
+        if !scenario.is_idle() {
+            for row in &rows {
+                kept.push(Running::start(row.of, scenario, self)?);
+            }
+        }
+        for _ in 0..options.rounds_count {
+            for (index, row) in rows.iter_mut().enumerate() {
+                // What a process allocated and freed before would hide what connections keep.
+                let fresh = if scenario.is_idle() {
+                    Some(Running::start(row.of, scenario, self)?)
+                } else {
+                    None
+                };
+                let running = fresh.as_ref().or_else(|| kept.get(index)).context("no proxy")?;
+                let measured = running.measure(options.load, self.cores);
+                let measured = measured.with_context(|| format!("{}, {scenario}", row.of))?;
+                row.rounds.push(measured);
+            }
+        }
+        Ok(rows)
+    }
+}
+
 /// A proxy that serves a scenario.
 struct Running {
     proxy: Proxy,
@@ -102,14 +136,9 @@ struct Running {
 }
 
 impl Running {
-    fn start(
-        proxy: Proxy,
-        scenario: Scenario,
-        folder: &std::path::Path,
-        origin: &Origin,
-        programs: &package::Programs,
-        cores: process::Cores,
-    ) -> Result<Self> {
+    fn start(proxy: Proxy, scenario: Scenario, set: &Set<'_>) -> Result<Self> {
+        let Set { origin, programs, cores, .. } = *set;
+        let folder = &set.folder.join(format!("{scenario}-{proxy}"));
         std::fs::create_dir_all(folder)?;
         let ports = Ports::free()?;
         let hosts_count = if scenario == Scenario::Routes { scenario::HOSTS } else { 0 };
@@ -142,14 +171,17 @@ impl Running {
         })
     }
 
-    /// Where it speaks in the clear.
+    /// Where it listens.
     fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.ports.http))
+        let is_secure = self.scenario.is_secure();
+        let port = if is_secure { self.ports.https } else { self.ports.http };
+        SocketAddr::from(([127, 0, 0, 1], port))
     }
 
     fn load(&self, duration: Duration, cores: process::Cores) -> Result<load::Load> {
         match self.scenario {
             Scenario::WebSocket => websocket::run(self.address(), duration, cores),
+            Scenario::TlsResume => resume::run(self.address(), duration, cores),
             scenario => load::run(scenario, &scenario.url(self.ports), duration, cores),
         }
     }
@@ -168,9 +200,9 @@ impl Running {
         Ok(Measured {
             cpu_us: cpu.as_secs_f64() * 1e6 / load.requests as f64,
             requests_per_s: load.requests as f64 / load.took.as_secs_f64(),
-            p50_us: load.p50_us,
-            p99_us: load.p99_us,
-            p999_us: load.p999_us,
+            p50_us: load.latency.p50_us,
+            p99_us: load.latency.p99_us,
+            p999_us: load.latency.p999_us,
             rss_bytes: self.process.rss_bytes()?,
         })
     }

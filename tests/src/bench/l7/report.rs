@@ -29,6 +29,9 @@ pub struct Report {
 /// What one proxy did in one scenario.
 #[derive(Debug, Serialize)]
 pub struct Row {
+    /// Whose row it is.
+    #[serde(skip)]
+    pub(super) of: Proxy,
     /// Name of the scenario.
     pub scenario: &'static str,
     /// Name of the proxy; `ours` is ours.
@@ -57,7 +60,7 @@ pub struct Measured {
 impl Row {
     /// No rounds yet.
     pub(super) fn new(scenario: Scenario, proxy: Proxy) -> Self {
-        Self { scenario: scenario.name(), proxy: proxy.name(), rounds: Vec::new() }
+        Self { of: proxy, scenario: scenario.name(), proxy: proxy.name(), rounds: Vec::new() }
     }
 
     fn spread(&self, value: impl Fn(&Measured) -> f64) -> Spread {
@@ -103,17 +106,21 @@ impl Report {
         for row in &self.rows {
             let median = |value: fn(&Measured) -> f64| row.spread(value).median;
             let ratio = self.ratio(row).map(|it| format!("{it:.2}")).unwrap_or_default();
+            // What was not measured is left empty.
+            let cell = |value: f64, digits: usize| {
+                if value > 0.0 { format!("{value:.digits$}") } else { String::new() }
+            };
             let line = writeln!(
                 text,
-                "{:<14} {:<8} {:>9.2} {ratio:>7} {:>10.0} {:>8.0} {:>8.0} {:>8.0} {:>10.1}",
+                "{:<14} {:<8} {:>9} {ratio:>7} {:>10} {:>8} {:>8} {:>8} {:>10}",
                 row.scenario,
                 row.proxy,
-                median(|it| it.cpu_us),
-                median(|it| it.requests_per_s),
-                median(|it| it.p50_us),
-                median(|it| it.p99_us),
-                median(|it| it.p999_us),
-                median(|it| it.rss_bytes as f64) / 1_024.0,
+                cell(median(|it| it.cpu_us), 2),
+                cell(median(|it| it.requests_per_s), 0),
+                cell(median(|it| it.p50_us), 0),
+                cell(median(|it| it.p99_us), 0),
+                cell(median(|it| it.p999_us), 0),
+                cell(median(|it| it.rss_bytes as f64) / 1_024.0, 1),
             );
             // Writing to a string does not fail.
             line.ok();

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use super::load::Load;
+use super::{latency::Latency, load::Load};
 use crate::{
     origin::{WEBSOCKET_ACCEPT, WEBSOCKET_KEY},
     rivals::process::Cores,
@@ -26,7 +26,7 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// FIN and text (section 5.2).
 const TEXT: u8 = 0x81;
 /// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 /// Longest head of a request or response.
 const HEAD_BYTES_MAX: usize = 8 * 1_024;
 
@@ -56,17 +56,21 @@ pub(super) fn run(address: SocketAddr, duration: Duration, cores: Cores) -> Resu
             streams.push(connect(address)?);
         }
         let begin = Instant::now();
-        let mut load = Load::default();
+        let (mut load, mut times) = (Load::default(), Vec::new());
         while begin.elapsed() < duration {
+            let mut said = Vec::with_capacity(CONNECTIONS);
             for stream in &mut streams {
+                said.push(Instant::now());
                 say(stream)?;
             }
-            for stream in &mut streams {
+            for (stream, said) in streams.iter_mut().zip(said) {
                 hear(stream)?;
+                times.push(said.elapsed());
                 load.requests += 1;
             }
         }
         load.took = begin.elapsed();
+        load.latency = Latency::of(times);
         Ok(load)
     };
     // A thread of its own, so that this one may go on where it likes.
@@ -80,7 +84,8 @@ pub(super) fn prove(address: SocketAddr) -> Result<()> {
     hear(&mut stream)
 }
 
-fn stay_on(core: usize) -> Result<()> {
+/// Keeps this thread on a core.
+pub(super) fn stay_on(core: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(core);
     Ok(sched_setaffinity(None, &set)?)
