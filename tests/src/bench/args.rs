@@ -24,7 +24,7 @@ usage: lb-bench l4 [--quick] [--rounds N] [-o text|json]
   --rounds N  as many rounds at each flow count, or of each scenario
   --seconds N each proxy is under load for so long in each round
   --only      scenarios: h1-64, h1-64k, h1-connect, tls-h1, tls-handshake, tls-resume, h2, grpc,
-              websocket, routes, idle, idle-tls
+              websocket, routes, overload, idle, idle-tls
   --against   rivals: nginx, haproxy, envoy, caddy, traefik
   --svg FILE  also draw the result
   -o FORMAT   text (a table and the closing line) or json

@@ -64,6 +64,8 @@ pub(crate) struct Site<'a> {
     pub speaks: Speaks,
     /// Hosts with routes of their own, beside the one that serves all others.
     pub hosts_count: usize,
+    /// Whether texts are compressed. Only ours can be asked to.
+    pub compresses: bool,
 }
 
 /// What a proxy speaks to the origin.

@@ -10,6 +10,7 @@ use crate::wait::binary;
 pub(super) fn configure(site: &Site<'_>) -> Result<Command> {
     let (cert, key) = certificate::write(site)?;
     let protocol = if site.speaks == Speaks::Grpc { ", protocol: http2" } else { "" };
+    let filters = if site.compresses { ", filters: { compression: {} }" } else { "" };
     let mut text = format!(
         "proxy: {{ workers: 1 }}
 certificates:
@@ -20,7 +21,7 @@ listeners:
 upstreams:
   - {{ name: origin, endpoints: [\"127.0.0.1:{}\"]{protocol} }}
 routes:
-  - {{ name: all, listeners: [http, https], rules: [{{ backends: [origin] }}] }}
+  - {{ name: all, listeners: [http, https], rules: [{{ backends: [origin]{filters} }}] }}
 ",
         cert.display(),
         key.display(),

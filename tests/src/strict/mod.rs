@@ -168,8 +168,14 @@ fn rival(proxy: Proxy, work: &Path, programs: &package::Programs) -> Result<Cont
     fs::create_dir(&folder)?;
     let origin = Origin::start()?;
     let ports = Ports::free()?;
-    let site =
-        Site { folder: &folder, ports, origin: origin.port, speaks: Speaks::Http1, hosts_count: 0 };
+    let site = Site {
+        folder: &folder,
+        ports,
+        origin: origin.port,
+        speaks: Speaks::Http1,
+        hosts_count: 0,
+        compresses: false,
+    };
     let process = Process::start(&mut proxy.configure(&site, programs)?, &folder)?;
     let address = SocketAddr::from(([127, 0, 0, 1], ports.http));
     eventually(START_LIMIT, "it listens", || TcpStream::connect(address).ok())

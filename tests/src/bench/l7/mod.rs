@@ -17,12 +17,14 @@ mod idle;
 mod latency;
 mod load;
 mod origin;
+mod overload;
 mod report;
 mod resume;
 mod scenario;
 mod tls;
 mod websocket;
 
+pub use overload::Overload;
 pub use report::Report;
 pub use scenario::Scenario;
 
@@ -72,7 +74,11 @@ pub fn run(options: &Options) -> Result<Report> {
     for scenario in &options.scenarios {
         eprintln!("measuring {scenario}");
         let proxies = Proxy::all(&options.rivals).into_iter().filter(|it| scenario.fits(*it));
-        report.rows.extend(set.measure(*scenario, proxies, options)?);
+        if *scenario == Scenario::Overload {
+            report.overload = set.overload(options)?;
+        } else {
+            report.rows.extend(set.measure(*scenario, proxies, options)?);
+        }
     }
     if let Some(path) = &options.svg {
         std::fs::write(path, report.svg()).with_context(|| path.display().to_string())?;
@@ -95,6 +101,13 @@ struct Set<'a> {
 }
 
 impl Set<'_> {
+    /// Asks ours for more than it can do.
+    fn overload(&self, options: &Options) -> Result<Vec<Overload>> {
+        let running = Running::start(Proxy::Ours, Scenario::Overload, self)?;
+        let run = |_| overload::run(running.address(), options.load, self.cores);
+        (0..options.rounds_count).map(run).collect()
+    }
+
     /// Measures the proxies, one after the other in each round.
     fn measure(
         &self,
@@ -129,7 +142,6 @@ impl Set<'_> {
 
 /// A proxy that serves a scenario.
 struct Running {
-    proxy: Proxy,
     scenario: Scenario,
     ports: Ports,
     process: Process,
@@ -148,10 +160,11 @@ impl Running {
             Speaks::Grpc => origin.grpc_port,
             Speaks::WebSocket => websocket::origin(cores)?,
         };
-        let site = Site { folder, ports, origin, speaks, hosts_count };
+        let compresses = scenario == Scenario::Overload;
+        let site = Site { folder, ports, origin, speaks, hosts_count, compresses };
         let command = proxy.configure(&site, programs)?;
         let process = Process::on_core(&command, folder, cores.proxy)?;
-        let running = Self { proxy, scenario, ports, process };
+        let running = Self { scenario, ports, process };
         running.prove().with_context(|| {
             format!("{proxy} does not serve {scenario}; it printed:\n{}", running.process.output())
         })?;

@@ -4,13 +4,13 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::Result;
 
-use super::scenario::message;
+use super::scenario::{message, text};
 use crate::rivals::{
     free_port,
     process::{Cores, Process},
 };
 
-/// A backend that answers `/small`, `/large`, and `/routeN/small`, and gRPC calls.
+/// A backend that answers `/small`, `/large`, `/text`, and `/routeN/small`, and gRPC calls.
 #[derive(Debug)]
 pub(super) struct Origin {
     /// Its port on 127.0.0.1.
@@ -21,13 +21,15 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Starts it in `folder`.
+    /// Starts it in `folder`. To have a gRPC call's message read before it is answered, as servers do
+    /// (nginx as a proxy takes an answer before that for a failure), it is "mirrored" to nowhere.
     pub(super) fn start(folder: &Path, cores: Cores) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let (port, grpc_port) = (free_port()?, free_port()?);
         let large = folder.join("large");
         fs::write(&large, vec![b'x'; 64 * 1_024])?;
         fs::write(folder.join("message"), message())?;
+        fs::write(folder.join("text"), text())?;
         let small = "x".repeat(64);
         let path = folder.display();
         let text = format!(
@@ -39,13 +41,17 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=4096;
     location /large {{ alias {path}/large; }}
+    location /text {{ alias {path}/text; }}
     location / {{ return 200 {small}; }}
   }}
   server {{
     listen 127.0.0.1:{grpc_port} http2 backlog=4096;
     http2_max_concurrent_streams 1000000;
-    location / {{ error_page 405 =200 /message; return 405; }}
-    location = /message {{
+    location / {{
+      root {path}; rewrite ^ /message break; mirror /read; error_page 405 =200 /answer;
+    }}
+    location = /read {{ internal; return 204; }}
+    location = /answer {{
       internal; alias {path}/message; default_type application/grpc; add_trailer grpc-status 0;
     }}
   }}

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{Options, Scenario};
+use super::{Options, Overload, Scenario};
 use crate::{
     bench::spread::Spread,
     rivals::{Proxy, process::Cores},
@@ -24,6 +24,8 @@ pub struct Report {
     pub rounds_count: u32,
     /// One entry a scenario and proxy.
     pub rows: Vec<Row>,
+    /// What came of too many requests, each round.
+    pub overload: Vec<Overload>,
 }
 
 /// What one proxy did in one scenario.
@@ -77,6 +79,7 @@ impl Report {
             core: cores.proxy,
             rounds_count: options.rounds_count,
             rows: Vec::new(),
+            overload: Vec::new(),
         }
     }
 
@@ -125,7 +128,27 @@ impl Report {
             // Writing to a string does not fail.
             line.ok();
         }
-        text + "\n" + &self.closing()
+        text + "\n" + &self.overloaded() + &self.closing()
+    }
+
+    /// A line about too many requests, if they were asked for.
+    fn overloaded(&self) -> String {
+        let median = |value: fn(&Overload) -> f64| Spread::of(&self.overload, value).median;
+        if self.overload.is_empty() {
+            return String::new();
+        }
+        format!(
+            "overload {:.1} x: {:.0} % of the peak of {:.0} requests/s served (p50 {:.0} ms, p99 \
+             {:.0} ms), {:.0}/s refused with 503 (p50 {:.0} ms, p99 {:.0} ms)\n",
+            median(|it| it.offered_per_s / it.peak_per_s),
+            median(|it| it.served_per_s / it.peak_per_s * 100.0),
+            median(|it| it.peak_per_s),
+            median(|it| it.served_p50_us / 1e3),
+            median(|it| it.served_p99_us / 1e3),
+            median(|it| it.refused_per_s),
+            median(|it| it.refused_p50_us / 1e3),
+            median(|it| it.refused_p99_us / 1e3),
+        )
     }
 
     /// Ours divided by this row, round by round: CPU time, or memory in the idle scenario.

@@ -29,6 +29,8 @@ pub enum Scenario {
     WebSocket,
     /// HTTP/1.1, one of 1,000 hosts with 10 routes each.
     Routes,
+    /// Three times as many requests as can be served, see [`super::overload`]; of ours only.
+    Overload,
     /// Memory of an idle connection.
     Idle,
     /// The same with TLS.
@@ -40,7 +42,7 @@ pub(super) const HOSTS: usize = 1_000;
 
 impl Scenario {
     /// All, in the order of the table.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::H1Small,
         Self::H1Large,
         Self::H1Connect,
@@ -51,6 +53,7 @@ impl Scenario {
         Self::Grpc,
         Self::WebSocket,
         Self::Routes,
+        Self::Overload,
         Self::Idle,
         Self::IdleTls,
     ];
@@ -68,6 +71,7 @@ impl Scenario {
             Self::Grpc => "grpc",
             Self::WebSocket => "websocket",
             Self::Routes => "routes",
+            Self::Overload => "overload",
             Self::Idle => "idle",
             Self::IdleTls => "idle-tls",
         }
@@ -103,9 +107,14 @@ impl Scenario {
         matches!(self, Self::H1Connect | Self::TlsHandshake)
     }
 
-    /// Whether a proxy takes part: ten thousand rules are not what Caddy and Traefik are for.
+    /// Whether a proxy takes part: ten thousand rules are not what Caddy and Traefik are for, and
+    /// what is refused when there is too much is ours to choose.
     pub fn fits(self, proxy: Proxy) -> bool {
-        self != Self::Routes || !matches!(proxy, Proxy::Caddy | Proxy::Traefik)
+        match self {
+            Self::Routes => !matches!(proxy, Proxy::Caddy | Proxy::Traefik),
+            Self::Overload => proxy == Proxy::Ours,
+            _ => true,
+        }
     }
 
     /// What is asked for.
@@ -119,6 +128,7 @@ impl Scenario {
     pub fn path(self) -> &'static str {
         match self {
             Self::H1Large => "/large",
+            Self::Overload => "/text",
             Self::Grpc => "/bench.Echo/Unary",
             Self::Routes => "/route7/small",
             _ => "/small",
@@ -134,10 +144,21 @@ impl Scenario {
     pub fn body(self) -> Vec<u8> {
         match self {
             Self::H1Large => vec![b'x'; 64 * 1_024],
+            Self::Overload => text(),
             Self::Grpc => message(),
             _ => vec![b'x'; 64],
         }
     }
+}
+
+/// Text that takes a while to compress: letters as a linear congruence gives them.
+pub(super) fn text() -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        b'a' + (state >> 24) as u8 % 16
+    };
+    (0..64 * 1_024).map(|_| next()).collect()
 }
 
 /// A gRPC message of 64 bytes, not compressed (gRPC over HTTP2, "Length-Prefixed-Message").
