@@ -31,6 +31,9 @@ pub struct ProxySettings {
     pub workers: Option<u16>,
     /// Connections of clients at once, over all listeners; more are closed at once.
     pub connections_max: u32,
+    /// Some requests are refused while what is ready waits longer than this for a worker's CPU;
+    /// `None` = never.
+    pub queue_delay_max: Option<Duration>,
     /// How long open requests may go on when the proxy stops or hands over.
     pub drain_timeout: Duration,
     /// The access log; `None` = none is written.
@@ -42,6 +45,7 @@ impl Default for ProxySettings {
         Self {
             workers: None,
             connections_max: 262_144,
+            queue_delay_max: Some(Duration::from_millis(50)),
             drain_timeout: Duration::from_secs(30),
             access_log: None,
         }

@@ -101,6 +101,7 @@ impl Proxy {
         let count = settings.workers.map_or_else(available, usize::from);
         let common = Arc::new(Common::default());
         common.limit.set_max(settings.connections_max);
+        common.set_queue_delay_max(settings.queue_delay_max);
         let shared = Arc::clone(&common);
         let workers = Workers::start(count, move |index| Worker::new(index, Arc::clone(&shared)))?;
         let names = Names::new(SystemResolver::new().map_err(io::Error::other)?);
@@ -127,6 +128,7 @@ impl Proxy {
         let context = Context { previous: &previous, seed: self.seed, worker_count };
         let mut snapshot = Snapshot::compile(wanted, generation, context);
         self.common.limit.set_max(wanted.settings.connections_max);
+        self.common.set_queue_delay_max(wanted.settings.queue_delay_max);
         self.drain_timeout = wanted.settings.drain_timeout;
         self.take_log(wanted.settings.access_log.as_ref(), &mut snapshot.problems);
         for (upstream, endpoint) in std::mem::take(&mut self.drained) {

@@ -31,6 +31,9 @@ pub trait Handler: 'static {
         ending: oneshot::Receiver<Ending>,
     ) -> impl Future<Output = ()>;
 
+    /// Whether there is more to do than can be done: connections are taken a few at a time then.
+    fn is_busy(&self) -> bool;
+
     /// Has what was begun come to its end from now on. Connections may still come.
     fn drain(&self);
 
@@ -96,6 +99,10 @@ const NO_SYN: [SockFilter; 5] = [
     SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0),
     SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, u32::MAX),
 ];
+
+/// Connections taken of a socket before all that is ready has its turn, while there is too much of
+/// it; the others wait in the socket's queue.
+const ACCEPTS_BUSY: u32 = 16;
 
 /// Wait after a failure to accept that will not pass at once (out of file descriptors or memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -291,11 +298,15 @@ async fn accept_all<H: Handler>(
     bound: SocketAddr,
     listener: &TcpListener,
 ) -> Infallible {
+    let mut accepted_count = 0_u32;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let accepted = Accepted { stream, peer, bound };
-                tokio::task::spawn_local(Rc::clone(handler).serve(accepted));
+                begin(handler, Accepted { stream, peer, bound });
+                accepted_count = accepted_count.wrapping_add(1);
+                if accepted_count.is_multiple_of(ACCEPTS_BUSY) && handler.is_busy() {
+                    tokio::task::yield_now().await;
+                }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -304,6 +315,11 @@ async fn accept_all<H: Handler>(
             }
         }
     }
+}
+
+/// Serves a connection. What is large is behind a pointer: a task is copied several times.
+fn begin<H: Handler>(handler: &Rc<H>, accepted: Accepted) {
+    tokio::task::spawn_local(Box::pin(Rc::clone(handler).serve(accepted)));
 }
 
 /// Closes a socket without losing a connection: those in its queue, or about to get there, would
@@ -319,8 +335,7 @@ async fn finish<H: Handler>(handler: &Rc<H>, bound: SocketAddr, listener: TcpLis
     while let Ok((stream, peer)) = listener.accept() {
         let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
         if let Ok(stream) = stream {
-            let accepted = Accepted { stream, peer, bound };
-            tokio::task::spawn_local(Rc::clone(handler).serve(accepted));
+            begin(handler, Accepted { stream, peer, bound });
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// When a client that a limit stopped may ask again, in seconds.
-const RETRY_AFTER: &[u8] = b"1";
+pub const RETRY_AFTER: &[u8] = b"1";
 
 /// Has a request answered as its rule says: chooses the backend and the endpoint, connects, sends,
 /// and tries again where that is allowed. What happened is noted in the exchange's record.

@@ -28,7 +28,7 @@ mod statistics;
 mod tail;
 mod upstream;
 
-pub use dispatch::{ask, dispatch};
+pub use dispatch::{RETRY_AFTER, ask, dispatch};
 pub use error::SendError;
 pub use lease::Lease;
 pub use plan::{Backend, BackendEdits, Plan};

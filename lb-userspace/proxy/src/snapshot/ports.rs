@@ -71,6 +71,11 @@ impl Ports {
         self.0.get(&exact).or_else(|| self.0.get(&SocketAddr::new(any, local.port())))
     }
 
+    /// The listeners of this very address, not those of all addresses.
+    pub fn exactly(&self, address: SocketAddr) -> Option<&Arc<Port>> {
+        self.0.get(&address)
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&SocketAddr, &Arc<Port>)> {
         self.0.iter()

@@ -6,7 +6,7 @@ use crate::{
     connection::Connection,
     exchange::Exchange,
     filter::{self, Filters},
-    http::{Informational, Reason, Request, Response, Sent, Service},
+    http::{Informational, Known, Reason, Request, Response, Sent, Service},
     send,
     snapshot::{Listener, Port, Rule, Snapshot},
 };
@@ -66,6 +66,11 @@ impl Upstreams {
         let record = &mut exchange.record;
         record.listener = Some(Arc::clone(&listener.name));
         record.listener_stats = Some(Arc::clone(&listener.stats));
+        if self.worker.overload.refuses(record.started) {
+            let mut response = Response::refusal(Reason::Overloaded);
+            response.fields.set(Known::RetryAfter, send::RETRY_AFTER);
+            return response;
+        }
         let sender = filter::extend(request, &exchange.connection, &listener.trusted);
         record.client = sender.client;
         record.fields = logged(&self.snapshot, request);

@@ -8,7 +8,7 @@ use crate::{
     http,
     io::{Io, Prefixed},
     secure::client_hello,
-    snapshot::{Listener, Port},
+    snapshot::{Listener, Port, Snapshot},
     stream::{Limits, proxy_protocol, serve_tcp},
 };
 use lb_model::ListenerProtocol;
@@ -34,6 +34,10 @@ impl Handler for Worker {
         super::datagram::serve(&self, socket, ending).await;
     }
 
+    fn is_busy(&self) -> bool {
+        self.overload.is_busy()
+    }
+
     fn drain(&self) {
         self.drain_start.start();
     }
@@ -54,9 +58,8 @@ struct Begun {
 
 impl Worker {
     async fn serve_one(self: &Rc<Self>, accepted: Accepted) {
-        let Ok(local) = accepted.stream.local_addr() else { return };
         let snapshot = self.snapshot();
-        let Some(port) = snapshot.tcp.find(local).cloned() else { return };
+        let Some((local, port)) = find(&snapshot, &accepted) else { return };
         drop(snapshot);
         let Some(first) = port.first().cloned() else { return };
         let Some(_all) = self.common.limit.take() else { return };
@@ -168,6 +171,19 @@ impl Worker {
             listener.stats.refused(self.index, reason);
         }
     }
+}
+
+/// Where a client connected to, and what is served there.
+fn find(snapshot: &Snapshot, accepted: &Accepted) -> Option<(SocketAddr, Arc<Port>)> {
+    let bound = accepted.bound;
+    // A socket of one address that is served has no other connections: there is no need to ask the
+    // kernel. One for steered connections is bound to an address that nobody serves.
+    let port = snapshot.tcp.exactly(bound).filter(|_| !bound.ip().is_unspecified());
+    if let Some(port) = port {
+        return Some((bound, Arc::clone(port)));
+    }
+    let local = accepted.stream.local_addr().ok()?;
+    Some((local, Arc::clone(snapshot.tcp.find(local)?)))
 }
 
 /// Reads the PROXY protocol's header; `None` = the connection is to be closed.

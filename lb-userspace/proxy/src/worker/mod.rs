@@ -4,6 +4,7 @@ mod answer;
 mod ask;
 mod connection;
 mod datagram;
+mod overload;
 
 pub use ask::Upstreams;
 
@@ -15,10 +16,15 @@ use crate::{
     snapshot::Snapshot,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
+use overload::Overload;
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 use tokio::sync::Notify;
 
@@ -31,6 +37,8 @@ pub struct Common {
     pub limit: Arc<ConnectionLimit>,
     /// Where the access log goes, if there is one.
     pub log: ArcSwapOption<LogWriter>,
+    /// The longest that what is ready may wait for a worker, nanoseconds; 0 = for ever.
+    queue_delay_max_ns: AtomicU64,
 }
 
 /// A worker: serves connections with what is served now.
@@ -46,10 +54,24 @@ pub struct Worker {
     /// Connections that a stop waits for.
     open: Cell<u32>,
     closed: Notify,
+    overload: Rc<Overload>,
 }
 
 /// A connection that a stop waits for; it is over when this is dropped.
 struct Open(Rc<Worker>);
+
+impl Common {
+    /// Requests are refused if what is ready waits longer for a worker; `None` = never.
+    pub fn set_queue_delay_max(&self, max: Option<Duration>) {
+        let max_ns = max.map_or(0, |it| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX));
+        self.queue_delay_max_ns.store(max_ns, Relaxed);
+    }
+
+    fn queue_delay_max(&self) -> Option<Duration> {
+        let max_ns = self.queue_delay_max_ns.load(Relaxed);
+        (max_ns > 0).then(|| Duration::from_nanos(max_ns))
+    }
+}
 
 impl Worker {
     /// The worker of this number. Must be made where it runs: it starts tasks of its own.
@@ -58,6 +80,11 @@ impl Worker {
         let tended = Rc::clone(&sender);
         tokio::task::spawn_local(async move { tended.tend().await });
         let (drain_start, drain) = drain();
+        let overload = Rc::<Overload>::default();
+        let (watched, settings) = (Rc::clone(&overload), Arc::clone(&common));
+        tokio::task::spawn_local(async move {
+            watched.watch(|| settings.queue_delay_max()).await;
+        });
         Self {
             index,
             common,
@@ -68,6 +95,7 @@ impl Worker {
             drain_start,
             open: Cell::new(0),
             closed: Notify::new(),
+            overload,
         }
     }
 

@@ -14,6 +14,9 @@ pub(in crate::config) struct Proxy {
     /// Connections of clients at once, over all listeners. Default 262144.
     #[schemars(range(min = 1, max = 16_777_216))]
     pub(in crate::config) connections_max: Option<Located<i64>>,
+    /// Some requests get 503 while all wait longer than this for a worker's CPU; `none` = never.
+    /// Default 50ms.
+    pub(in crate::config) queue_delay_max: Option<Located<String>>,
     /// How long open requests may go on when the proxy stops or hands over. Default 30s.
     pub(in crate::config) drain_timeout: Option<Located<String>>,
     /// The access log. Default: none is written.

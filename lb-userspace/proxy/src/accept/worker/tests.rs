@@ -46,6 +46,10 @@ impl Handler for Tell {
         }
     }
 
+    fn is_busy(&self) -> bool {
+        false
+    }
+
     fn drain(&self) {}
 
     async fn drained(self: Rc<Self>) {

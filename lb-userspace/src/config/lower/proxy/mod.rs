@@ -100,6 +100,11 @@ fn settings(file: Option<&schema::Proxy>, cx: &mut Context<'_>) -> ProxySettings
             file.connections_max.as_ref(),
             default.connections_max,
         ),
+        queue_delay_max: cx.time_or_none(
+            "queue delay",
+            file.queue_delay_max.as_ref(),
+            default.queue_delay_max,
+        ),
         drain_timeout: cx.time("drain timeout", file.drain_timeout.as_ref(), default.drain_timeout),
         access_log: file.access_log.as_ref().map(|file| log::lower(file, cx)),
     }
