@@ -63,8 +63,8 @@ macro_rules! known {
                 }
             }
 
-            #[cfg(test)]
-            const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            /// All that have a number of their own, in the order of their numbers.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
         }
     };
 }

@@ -43,7 +43,8 @@ pub async fn serve<S: Service + 'static>(
         other => (other, connection.tls.as_ref().is_some_and(|it| it.is_http2)),
     };
     if is_http2 {
-        h2::serve(io, connection, service, options, drain).await;
+        // Large, and not to make all others larger.
+        Box::pin(h2::serve(io, connection, service, options, drain)).await;
     } else {
         h1::serve(io, connection, service, options, drain).await;
     }

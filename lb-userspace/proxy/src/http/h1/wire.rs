@@ -48,6 +48,11 @@ impl Wire {
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 
+    /// Whether it is TCP without TLS: all that was written is sent, and its end, once it is closed.
+    pub(super) fn is_plain(&self) -> bool {
+        self.output.is_empty() && matches!(self.io, Io::Tcp(_))
+    }
+
     /// Makes the end, when it comes, an abort: for a message that must not look complete.
     pub(super) fn abort(&self) {
         if let Some(socket) = self.io.tcp() {

@@ -14,7 +14,7 @@ use crate::{
 use bytes::Bytes;
 use h2::{Ping, PingPong, client::SendRequest};
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::poll_fn,
     pin::{Pin, pin},
     rc::Rc,
@@ -56,8 +56,8 @@ impl Default for ClientOptions {
 /// response body are gone.
 #[derive(Clone)]
 pub struct Client {
-    pub(super) library: SendRequest<Bytes>,
-    pub(super) shared: Rc<Shared>,
+    library: RefCell<SendRequest<Bytes>>,
+    shared: Rc<Shared>,
 }
 
 /// What clones, exchanges and the connection's task share.
@@ -96,7 +96,7 @@ impl Client {
             streams_max: options.streams_max,
         });
         tokio::task::spawn_local(run(connection, shared.clone(), options));
-        Ok(Self { library, shared })
+        Ok(Self { library: RefCell::new(library), shared })
     }
 
     /// Whether another stream may be opened at once.
@@ -109,7 +109,8 @@ impl Client {
         if self.is_closed() {
             return 0;
         }
-        let max = self.library.current_max_send_streams().min(self.shared.streams_max as usize);
+        let max =
+            self.library.borrow().current_max_send_streams().min(self.shared.streams_max as usize);
         max.saturating_sub(self.shared.active.get() as usize)
     }
 
@@ -120,9 +121,12 @@ impl Client {
 
     /// Whether no stream can be opened any more: the endpoint closed it or said GOAWAY.
     pub fn is_closed(&self) -> bool {
-        let mut library = self.library.clone();
+        if self.shared.is_closed.get() {
+            return true;
+        }
+        let mut library = self.library.borrow_mut();
         let ready = library.poll_ready(&mut Context::from_waker(Waker::noop()));
-        self.shared.is_closed.get() || matches!(ready, Poll::Ready(Err(_)))
+        matches!(ready, Poll::Ready(Err(_)))
     }
 
     /// Sends a request and waits for the response's header. The request's body is taken when its
@@ -135,16 +139,16 @@ impl Client {
         request: &mut Request,
         early: &Informational,
     ) -> Result<Response, SendError> {
-        let mut library = self.library.clone();
+        // A clone, since it remembers a stream that waits to be opened.
+        let mut library = self.library.borrow().clone();
         if request.upgrade.is_some() && !library.is_extended_connect_protocol_enabled() {
             return Err(SendError::unseen(Reason::UpstreamMalformed));
         }
         let frames_before = self.shared.meter.frame_count();
-        if self.is_closed() {
-            return Err(SendError::unseen(Reason::UpstreamReset));
-        }
         if !self.has_capacity() {
-            return Err(SendError::unseen(Reason::CircuitOpen));
+            let is_closed = self.is_closed();
+            let reason = if is_closed { Reason::UpstreamReset } else { Reason::CircuitOpen };
+            return Err(SendError::unseen(reason));
         }
         let exchanged = Exchanged::new(self.shared.clone());
         let result = upstream::exchange(&mut library, exchanged, request, early).await;

@@ -1,7 +1,13 @@
 //! Fields to the library's map and back.
 
-use crate::http::{Fields, Known, guard};
+use crate::http::{FieldName, Fields, Known, guard};
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+thread_local! {
+    /// The names that have a number, in that order, so that they need not be read again.
+    static NAMES: Vec<HeaderName> =
+        Known::ALL.iter().map(|it| HeaderName::from_static(it.text())).collect();
+}
 
 /// Adds `fields` to a map, but for those that are meant for one connection or that frame a
 /// message: whoever writes the message writes them anew.
@@ -11,10 +17,20 @@ pub(super) fn extend(map: &mut HeaderMap, fields: &Fields) {
             continue;
         }
         // Both are valid already, except where a filter was given nonsense.
-        let name = HeaderName::from_bytes(name.text());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
-            map.append(name, value);
+        if let (Some(header), Ok(mut value)) = (header(name), HeaderValue::from_bytes(value)) {
+            // What never comes again would only push out what does.
+            value.set_sensitive(matches!(name.known(), Known::XRequestId | Known::Traceparent));
+            map.append(header, value);
         }
+    }
+}
+
+fn header(name: FieldName<'_>) -> Option<HeaderName> {
+    // The first number is that of all other names.
+    let place = (name.known() as usize).checked_sub(1);
+    match place.and_then(|it| NAMES.with(|names| names.get(it).cloned())) {
+        Some(known) => Some(known),
+        None => HeaderName::from_bytes(name.text()).ok(),
     }
 }
 
@@ -41,7 +57,7 @@ pub(super) fn trailers(map: &HeaderMap) -> Fields {
 pub(super) fn response(map: &HeaderMap) -> Option<Fields> {
     let mut fields = Fields::over(Vec::with_capacity(bytes(map)));
     for (name, value) in map {
-        let (name, value) = (crate::http::FieldName::from(name.as_str()), value.as_bytes());
+        let (name, value) = (FieldName::from(name.as_str()), value.as_bytes());
         guard::field_value(value).ok()?;
         if !is_framing(name.known()) {
             fields.append(name, value);

@@ -5,7 +5,7 @@ use crate::http::{
     FieldName, Fields, Known, Method, Reason, Request, Scheme, Version, guard, websocket,
 };
 use h2::ext::Protocol;
-use http::{HeaderMap, HeaderValue, request::Parts, uri::Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts, uri::Uri};
 use lb_model::HttpOptions;
 use std::borrow::Cow;
 
@@ -52,7 +52,7 @@ pub(super) fn convert(
     request.method = method(parts, protocol.is_some())?;
     request.upgrade = protocol.map(|it| it.as_str().to_ascii_lowercase().into());
     append(&mut request.fields, &parts.headers)?;
-    let length = guard::content_length(values(&parts.headers, "content-length"));
+    let length = guard::content_length(values(&parts.headers, header::CONTENT_LENGTH));
     let length = length.map_err(Refusal::Reset)?;
     let expects_continue = expects_continue(&parts.headers)?;
     if request.upgrade.as_deref() == Some("websocket")
@@ -89,22 +89,20 @@ fn method(parts: &Parts, is_extended: bool) -> Result<Method, Refusal> {
 
 /// Adds all fields that are no framing; cookies as one (RFC 9113, section 8.2.3).
 fn append(fields: &mut Fields, headers: &HeaderMap) -> Result<(), Refusal> {
-    for name in headers.keys() {
+    let mut has_cookie = false;
+    for (name, value) in headers {
         let field = FieldName::from(name.as_str());
-        guard::field_name(name.as_str().as_bytes()).map_err(Refusal::Reset)?;
-        let mut values = headers.get_all(name).iter();
         if field.known() == Known::Cookie {
-            fields.append(field, &cookie(values)?);
+            if !std::mem::replace(&mut has_cookie, true) {
+                fields.append(field, &cookie(headers.get_all(header::COOKIE).iter())?);
+            }
             continue;
         }
-        let is_kept = !map::is_framing(field.known());
-        values.try_for_each(|value| {
-            guard::field_value(value.as_bytes()).map_err(Refusal::Reset)?;
-            if is_kept {
-                fields.append(field, value.as_bytes());
-            }
-            Ok(())
-        })?;
+        guard::field_name(name.as_str().as_bytes()).map_err(Refusal::Reset)?;
+        guard::field_value(value.as_bytes()).map_err(Refusal::Reset)?;
+        if !map::is_framing(field.known()) {
+            fields.append(field, value.as_bytes());
+        }
     }
     Ok(())
 }
@@ -122,7 +120,7 @@ fn cookie<'a>(mut crumbs: impl Iterator<Item = &'a HeaderValue>) -> Result<Cow<'
 
 /// `:authority`, or `Host` instead; if both are there they are equal (RFC 9113, section 8.3.1).
 fn authority(parts: &Parts) -> Result<Cow<'_, [u8]>, Refusal> {
-    let mut hosts = values(&parts.headers, "host");
+    let mut hosts = values(&parts.headers, header::HOST);
     let (host, another) = (hosts.next(), hosts.next());
     let authority = parts.uri.authority().map(|it| it.as_str().as_bytes());
     let authority = match (authority, host, another) {
@@ -151,7 +149,7 @@ fn target<'a>(parts: &'a Parts, method: &Method) -> Result<Cow<'a, [u8]>, Refusa
 
 fn expects_continue(headers: &HeaderMap) -> Result<bool, Refusal> {
     let mut expects = false;
-    for value in values(headers, "expect") {
+    for value in values(headers, header::EXPECT) {
         if !value.eq_ignore_ascii_case(b"100-continue") {
             return Err(Refusal::Answer(Reason::ExpectationUnknown));
         }
@@ -160,6 +158,6 @@ fn expects_continue(headers: &HeaderMap) -> Result<bool, Refusal> {
     Ok(expects)
 }
 
-fn values<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     headers.get_all(name).iter().map(HeaderValue::as_bytes)
 }

@@ -127,7 +127,9 @@ fn begin<S: Service + 'static>(
     respond: SendResponse<Bytes>,
 ) {
     shared.streams.begin();
-    tokio::task::spawn_local(answer::answer(Running(shared.clone()), request, respond));
+    // A task is copied several times.
+    let answer = Box::pin(answer::answer(Running(shared.clone()), request, respond));
+    tokio::task::spawn_local(answer);
 }
 
 /// Says why, and goes: streams under way end with the library's connection.

@@ -16,7 +16,13 @@ use h2::{
     ext::Protocol,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri};
-use std::{cell::Cell, future::poll_fn, pin::Pin, rc::Rc, task::Poll};
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
 use tokio::task::JoinHandle;
 
 /// Informational responses before the final one that an endpoint may send.
@@ -44,15 +50,20 @@ impl Exchanged {
         Self { shared, sending: None, is_tunnel: false }
     }
 
-    /// Sends `body` in the background.
+    /// Sends `body`: what is there and may be sent at once, the rest in the background.
     fn send(&mut self, mut stream: SendStream<Bytes>, mut body: Body) {
         let meter = self.shared.meter.clone();
-        self.sending = Some(tokio::task::spawn_local(async move {
+        let mut sending = Box::pin(async move {
             let mut outgoing =
                 Outgoing { stream: &mut stream, meter: &meter, patience: None, sent_bytes: 0 };
             // What becomes of it shows in the response.
             outgoing.send(&mut body).await.ok();
-        }));
+        });
+        // Most bodies are short, and all there: a task would cost more than they do. One that has to
+        // wait is polled again as a task, which is the one to be woken.
+        if sending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            self.sending = Some(tokio::task::spawn_local(sending));
+        }
     }
 }
 

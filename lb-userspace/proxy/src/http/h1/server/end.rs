@@ -9,6 +9,7 @@ use crate::http::{Frame, Reason, Response, Service, Version};
 use std::{
     future::poll_fn,
     mem,
+    rc::Rc,
     task::{Poll, ready},
     time::Duration,
 };
@@ -47,7 +48,17 @@ impl<S: Service + 'static> Server<S> {
             let shared = self.shared.borrow();
             shared.receiver.is_done() && shared.wire.input.is_empty()
         };
-        if is_clean { self.shut().await } else { self.linger().await }
+        if !is_clean {
+            self.linger().await;
+        } else if !self.ends_when_closed() {
+            self.shut().await;
+        }
+    }
+
+    /// Whether closing the connection, which comes next, says all that there is to say.
+    pub(super) fn ends_when_closed(&self) -> bool {
+        // A body that somebody still holds has its part in the connection.
+        Rc::strong_count(&self.shared) == 1 && self.shared.borrow().wire.is_plain()
     }
 
     /// Tells the client that nothing more comes.

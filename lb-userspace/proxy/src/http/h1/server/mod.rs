@@ -108,6 +108,7 @@ impl<S: Service + 'static> Server<S> {
             });
             match head.await {
                 Ok(true) => {}
+                Ok(false) if self.ends_when_closed() => return,
                 Ok(false) => return self.shut().await,
                 Err(reason) => return self.refuse(reason).await,
             }
