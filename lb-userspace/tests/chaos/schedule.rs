@@ -14,6 +14,9 @@ use tokio::{runtime::Builder, time::Instant};
 /// connection that is dead without anybody knowing is noticed after three minutes.
 const SETTLE_MAX: Duration = Duration::from_mins(15);
 
+/// How long a router needs, at most, to read what comes late.
+const FIRST_STATE: Duration = Duration::from_secs(8);
+
 /// How long nothing may change then.
 const STAYS: Duration = Duration::from_secs(1);
 
@@ -57,7 +60,7 @@ impl Schedule {
         self.router.start()?;
         for _ in 0..self.rng.u8(1..=2) {
             for _ in 0..self.rng.u8(3..12) {
-                self.step()?;
+                self.step().await?;
                 let time = self.time();
                 self.router.live(time, &mut self.check).await?;
             }
@@ -66,7 +69,7 @@ impl Schedule {
         Ok(())
     }
 
-    fn step(&mut self) -> Result<(), String> {
+    async fn step(&mut self) -> Result<(), String> {
         let server = self.any();
         match self.rng.u8(0..100) {
             0..45 => {
@@ -83,15 +86,26 @@ impl Schedule {
                 self.router.maps.lock().fails_in = Some(self.rng.u32(0..20));
                 self.router.dies_of_failure = self.rng.bool();
             }
-            88..92 => {
+            88..90 => {
                 self.router.die();
                 // What a router that starts cannot read, it does not know.
                 self.check.forgets();
                 self.router.start()?;
             }
+            90..94 => self.restart().await?,
             _ => {}
         }
         Ok(())
+    }
+
+    /// The router starts anew and can read everything, piece by piece: nothing goes meanwhile.
+    async fn restart(&mut self) -> Result<(), String> {
+        self.router.die();
+        for server in &self.servers {
+            server.set_faults(Faults { late_ms: 500, page: 2, ..Faults::default() });
+        }
+        self.router.start()?;
+        self.router.live(FIRST_STATE, &mut self.check).await
     }
 
     fn any(&mut self) -> Arc<Server> {

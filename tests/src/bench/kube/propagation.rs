@@ -1,6 +1,7 @@
 //! How fast changes are served.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,7 +32,7 @@ pub(super) fn measure(options: &Options) -> Result<Propagation> {
     let site = Site::start(1)?;
     let origin = origin()?;
     site.server.create(gateway(0, site.port, &[("http".to_owned(), None)]))?;
-    put(&site, origin, 1)?;
+    put(&site, origin, 0..1)?;
     let process = site.run()?;
     let at = SocketAddr::from((address(0), site.port));
     let mut client = Client::new(at);
@@ -42,7 +43,7 @@ pub(super) fn measure(options: &Options) -> Result<Propagation> {
     let (idle, idle_write) = probe(&site, &mut client, "idle", options.probes_count, || Ok(()))?;
 
     eprintln!("propagation among {} routes", options.routes_count);
-    put(&site, origin, options.routes_count)?;
+    put(&site, origin, 1..options.routes_count)?;
     let last = options.routes_count.saturating_sub(1);
     client.await_ok(&format!("r{last}.example"), FIRST_LIMIT)?;
     let churned = under_churn(&site, &process, &mut client, at, options)?;
@@ -120,10 +121,10 @@ fn probe(
     Ok((Times::of(served), Times::of(written)))
 }
 
-/// Has so many routes, and a service for every ten of them.
-fn put(site: &Site, origin: u16, routes_count: u32) -> Result<()> {
+/// Creates these routes, and a service for every ten.
+fn put(site: &Site, origin: u16, numbers: Range<u32>) -> Result<()> {
     let mut objects = Vec::new();
-    for number in 0..routes_count {
+    for number in numbers {
         let name = format!("s{}", number / ROUTES_PER_SERVICE);
         if number % ROUTES_PER_SERVICE == 0 {
             objects.extend(service(&name, origin, &ORIGINS));
@@ -131,6 +132,5 @@ fn put(site: &Site, origin: u16, routes_count: u32) -> Result<()> {
         let own = format!("r{number}");
         objects.push(route(&own, 0, "http", &format!("{own}.example"), &name));
     }
-    // The first were there before.
-    site.server.put_many(objects)
+    site.server.create_many(objects)
 }
