@@ -3,9 +3,16 @@
 use crate::{
     GATEWAY_CONTROLLER, INGRESS_CONTROLLER, ObjectKey, Objects, Options,
     api::{FrontendTls, GatewayTls, ListenerSpec, ObjectRef, SecretRef},
+    lower::{Grants, Referent, Referrer},
 };
 use k8s_openapi::api::networking::v1::Ingress;
 use std::collections::BTreeSet;
+
+/// Group of the Gateway API.
+const GATEWAY: &str = "gateway.networking.k8s.io";
+
+/// Group of what is new in it.
+const BACKEND: &str = "gateway.networking.x-k8s.io";
 
 /// Annotations of Ingresses that name a Secret, `NAME` or `NAMESPACE/NAME`.
 const SECRET_ANNOTATIONS: [&str; 3] = [
@@ -32,8 +39,9 @@ impl Needs {
         if let Some((key, _)) = options.config_map.as_ref().filter(|_| is_first) {
             needs.config_maps.insert(key.clone());
         }
-        needs.gateways(objects);
-        needs.policies(objects);
+        let grants = Grants::of(objects);
+        needs.gateways(objects, &grants);
+        needs.policies(objects, &grants);
         for (key, ingress) in &objects.ingresses {
             if is_ours(ingress, objects, options) {
                 needs.ingress(&key.namespace, ingress);
@@ -50,7 +58,7 @@ impl Needs {
         }
     }
 
-    fn gateways(&mut self, objects: &Objects) {
+    fn gateways(&mut self, objects: &Objects, grants: &Grants<'_>) {
         let mut ours = BTreeSet::new();
         for (key, gateway) in &objects.gateways {
             let class = ObjectKey::new("", &gateway.spec.gateway_class_name);
@@ -59,55 +67,37 @@ impl Needs {
                 continue;
             }
             ours.insert(key);
-            self.listeners(&key.namespace, &gateway.spec.listeners);
+            let from = Referrer { group: GATEWAY, kind: "Gateway", namespace: &key.namespace };
+            let mut referred = Referred { needs: self, grants, from };
+            referred.listeners(&gateway.spec.listeners);
             if let Some(tls) = &gateway.spec.tls {
-                self.gateway_tls(&key.namespace, tls);
+                referred.gateway_tls(tls);
             }
         }
         for (key, set) in &objects.listener_sets {
             let parent = &set.spec.parent_ref;
             let namespace = parent.namespace.as_ref().unwrap_or(&key.namespace);
             if ours.contains(&ObjectKey::new(namespace, &parent.name)) {
-                self.listeners(&key.namespace, &set.spec.listeners);
+                let namespace = &key.namespace;
+                let from = Referrer { group: GATEWAY, kind: "ListenerSet", namespace };
+                Referred { needs: self, grants, from }.listeners(&set.spec.listeners);
             }
         }
     }
 
-    fn listeners(&mut self, namespace: &str, listeners: &[ListenerSpec]) {
-        for secret in
-            listeners.iter().filter_map(|it| it.tls.as_ref()).flat_map(|it| &it.certificate_refs)
-        {
-            self.secret(namespace, secret);
-        }
-    }
-
-    fn gateway_tls(&mut self, namespace: &str, tls: &GatewayTls) {
-        let client = tls.backend.as_ref().and_then(|it| it.client_certificate_ref.as_ref());
-        if let Some(secret) = client {
-            self.secret(namespace, secret);
-        }
-        let Some(frontend) = &tls.frontend else { return };
-        let ports = frontend.per_port.iter().map(|it| &it.tls);
-        for FrontendTls { validation } in ports.chain([&frontend.default]) {
-            let authorities = validation.iter().flat_map(|it| &it.ca_certificate_refs);
-            authorities.for_each(|it| self.reference(namespace, it));
-        }
-    }
-
-    fn policies(&mut self, objects: &Objects) {
+    fn policies(&mut self, objects: &Objects, grants: &Grants<'_>) {
         for (key, policy) in &objects.backend_tls_policies {
-            let authorities = &policy.spec.validation.ca_certificate_refs;
-            for it in authorities {
-                self.reference(&key.namespace, it);
-            }
+            self.authorities(&key.namespace, &policy.spec.validation.ca_certificate_refs);
         }
         for (key, backend) in &objects.backends {
             let Some(tls) = &backend.spec.tls else { continue };
             if let Some(secret) = &tls.client_certificate_ref {
-                self.secret(&key.namespace, secret);
+                let from = Referrer { group: BACKEND, kind: "XBackend", namespace: &key.namespace };
+                Referred { needs: self, grants, from }.secret(secret);
             }
-            let authorities = tls.validation.iter().flat_map(|it| &it.ca_certificate_refs);
-            authorities.for_each(|it| self.reference(&key.namespace, it));
+            if let Some(validation) = &tls.validation {
+                self.authorities(&key.namespace, &validation.ca_certificate_refs);
+            }
         }
     }
 
@@ -118,27 +108,73 @@ impl Needs {
         }
         let annotations = ingress.metadata.annotations.iter().flatten();
         for (_, value) in annotations.filter(|it| SECRET_ANNOTATIONS.contains(&it.0.as_str())) {
-            let (namespace, name) = value.split_once('/').unwrap_or((namespace, value));
-            self.secrets.insert(ObjectKey::new(namespace, name));
+            let (named, name) = value.split_once('/').unwrap_or((namespace, value));
+            // Those of other namespaces are not followed: nothing could allow them.
+            if named == namespace {
+                self.secrets.insert(ObjectKey::new(namespace, name));
+            }
         }
     }
 
-    fn secret(&mut self, namespace: &str, secret: &SecretRef) {
-        if secret.group.as_deref().unwrap_or_default().is_empty()
-            && secret.kind.as_deref().unwrap_or("Secret") == "Secret"
-        {
-            let namespace = secret.namespace.as_deref().unwrap_or(namespace);
-            self.secrets.insert(ObjectKey::new(namespace, &secret.name));
+    /// Authorities of a policy are in its own namespace.
+    fn authorities(&mut self, namespace: &str, references: &[ObjectRef]) {
+        for it in references {
+            self.insert(&it.group, &it.kind, ObjectKey::new(namespace, &it.name));
         }
     }
 
-    fn reference(&mut self, namespace: &str, object: &ObjectRef) {
-        let namespace = object.namespace.as_deref().unwrap_or(namespace);
-        let key = ObjectKey::new(namespace, &object.name);
-        match (object.group.as_str(), object.kind.as_str()) {
+    fn insert(&mut self, group: &str, kind: &str, key: ObjectKey) {
+        match (group, kind) {
             ("", "ConfigMap") => drop(self.config_maps.insert(key)),
             ("", "Secret") => drop(self.secrets.insert(key)),
             _ => {}
+        }
+    }
+}
+
+/// What one object refers to, in other namespaces only if a ReferenceGrant allows it.
+struct Referred<'a> {
+    needs: &'a mut Needs,
+    grants: &'a Grants<'a>,
+    from: Referrer<'a>,
+}
+
+impl Referred<'_> {
+    fn listeners(&mut self, listeners: &[ListenerSpec]) {
+        for secret in
+            listeners.iter().filter_map(|it| it.tls.as_ref()).flat_map(|it| &it.certificate_refs)
+        {
+            self.secret(secret);
+        }
+    }
+
+    fn gateway_tls(&mut self, tls: &GatewayTls) {
+        let client = tls.backend.as_ref().and_then(|it| it.client_certificate_ref.as_ref());
+        if let Some(secret) = client {
+            self.secret(secret);
+        }
+        let Some(frontend) = &tls.frontend else { return };
+        let ports = frontend.per_port.iter().map(|it| &it.tls);
+        for FrontendTls { validation } in ports.chain([&frontend.default]) {
+            let authorities = validation.iter().flat_map(|it| &it.ca_certificate_refs);
+            for it in authorities {
+                self.object(&it.group, &it.kind, it.namespace.as_deref(), &it.name);
+            }
+        }
+    }
+
+    fn secret(&mut self, secret: &SecretRef) {
+        let group = secret.group.as_deref().unwrap_or_default();
+        let kind = secret.kind.as_deref().unwrap_or("Secret");
+        if kind == "Secret" {
+            self.object(group, kind, secret.namespace.as_deref(), &secret.name);
+        }
+    }
+
+    fn object(&mut self, group: &str, kind: &str, namespace: Option<&str>, name: &str) {
+        let namespace = namespace.unwrap_or(self.from.namespace);
+        if self.grants.allow(self.from, Referent { group, kind, namespace, name }) {
+            self.needs.insert(group, kind, ObjectKey::new(namespace, name));
         }
     }
 }
@@ -213,10 +249,38 @@ mod tests {
     }
 
     #[test]
+    fn other_namespaces_are_looked_into_only_if_a_grant_allows_it() {
+        let ours = json!({ "controllerName": GATEWAY_CONTROLLER });
+        let mut gateway = gateway("ours", "one");
+        let secret = &mut gateway["spec"]["listeners"][0]["tls"]["certificateRefs"][0];
+        secret["namespace"] = json!("b");
+        let authorities = &mut gateway["spec"]["tls"]["frontend"]["default"]["validation"];
+        authorities["caCertificateRefs"][0]["namespace"] = json!("b");
+        let mut objects = objects(&[object("GatewayClass", "ours", &ours), gateway]);
+        let needs = |objects: &Objects| Needs::of_cluster(objects, &Options::default(), true);
+        assert_eq!(needs(&objects), Needs::default());
+        let mut grant = object(
+            "ReferenceGrant",
+            "secrets",
+            &json!({
+                "from": [{ "group": GATEWAY, "kind": "Gateway", "namespace": "a" }],
+                "to": [{ "group": "", "kind": "Secret" }],
+            }),
+        );
+        grant["metadata"]["namespace"] = json!("b");
+        objects.insert(grant).unwrap();
+        let granted = needs(&objects);
+        assert_eq!(granted.secrets, [ObjectKey::new("b", "one")].into());
+        assert!(granted.config_maps.is_empty(), "the grant is for Secrets");
+    }
+
+    #[test]
     fn only_ingresses_that_may_be_ours_need_anything() {
         let tls = |class: Value, secret: &str| json!({ "ingressClassName": class, "tls": [{ "secretName": secret }] });
         let mut guarded = object("Ingress", "guarded", &json!({ "ingressClassName": "ours" }));
-        guarded["metadata"]["annotations"] = json!({ SECRET_ANNOTATIONS[0]: "b/users" });
+        guarded["metadata"]["annotations"] = json!({
+            SECRET_ANNOTATIONS[0]: "a/users", SECRET_ANNOTATIONS[1]: "b/authorities",
+        });
         let objects = objects(&[
             object("IngressClass", "ours", &json!({ "controller": INGRESS_CONTROLLER })),
             object("IngressClass", "others", &json!({ "controller": "other" })),
@@ -227,7 +291,7 @@ mod tests {
         ]);
         let needs = Needs::of_cluster(&objects, &Options::default(), true);
         let names: Vec<_> = needs.secrets.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["a/one", "a/three", "b/users"]);
+        assert_eq!(names, ["a/one", "a/three", "a/users"]);
     }
 
     #[test]

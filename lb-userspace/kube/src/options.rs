@@ -53,7 +53,8 @@ pub struct Options {
     pub certificates: BTreeMap<String, Certificate>,
     /// Status, events and Leases are written.
     pub writes_status: bool,
-    /// Namespace of Leases (and of events about things of the whole cluster).
+    /// Namespace of the Lease in the first cluster. (Events about objects in no namespace are in
+    /// `default`, as Kubernetes has it.)
     pub lease_namespace: String,
     /// Zone of this router, for `trafficDistribution`; `None` = unknown.
     pub zone: Option<String>,

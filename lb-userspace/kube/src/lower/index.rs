@@ -22,13 +22,13 @@ pub(super) type Merged<'a, T> = BTreeMap<&'a ObjectKey, Vec<(usize, &'a T)>>;
 pub(super) struct Index<'a> {
     world: &'a World,
     slices: Vec<BTreeMap<ObjectKey, Vec<&'a EndpointSlice>>>,
-    grants: Vec<BTreeMap<&'a str, Vec<&'a ReferenceGrant>>>,
+    grants: Vec<Grants<'a>>,
 }
 
 impl<'a> Index<'a> {
     pub(super) fn new(world: &'a World) -> Self {
         let slices = world.clusters.iter().map(|it| slices(&it.objects.endpoint_slices)).collect();
-        let grants = world.clusters.iter().map(|it| grants(&it.objects.reference_grants)).collect();
+        let grants = world.clusters.iter().map(|it| Grants::of(&it.objects)).collect();
         Self { world, slices, grants }
     }
 
@@ -41,22 +41,7 @@ impl<'a> Index<'a> {
     /// Whether `from` (group, kind, namespace) may refer to `to` (group, kind, namespace, name):
     /// within a namespace always, else with a ReferenceGrant in the namespace of `to`.
     pub(super) fn is_granted(&self, cluster: usize, from: Referrer<'_>, to: Referent<'_>) -> bool {
-        if from.namespace == to.namespace {
-            return true;
-        }
-        let Some(grants) = self.grants.get(cluster).and_then(|it| it.get(to.namespace)) else {
-            return false;
-        };
-        grants.iter().any(|grant| {
-            let is_from = grant.spec.from.iter().any(|it| {
-                it.group == from.group && it.kind == from.kind && it.namespace == from.namespace
-            });
-            let is_to = grant.spec.to.iter().any(|it| {
-                let names = it.name.as_deref().is_none_or(|name| name == to.name);
-                it.group == to.group && it.kind == to.kind && names
-            });
-            is_from && is_to
-        })
+        self.grants.get(cluster).is_some_and(|it| it.allow(from, to))
     }
 
     /// Whether something in `namespace` is allowed by `allowed`, said in `own`. `fallback` is what
@@ -109,21 +94,53 @@ impl<'a> Index<'a> {
     }
 }
 
+/// The ReferenceGrants of a cluster, by namespace.
+#[derive(Default)]
+pub(crate) struct Grants<'a>(BTreeMap<&'a str, Vec<&'a ReferenceGrant>>);
+
+impl<'a> Grants<'a> {
+    /// Those of `objects`.
+    pub(crate) fn of(objects: &'a crate::Objects) -> Self {
+        let mut grants: BTreeMap<&str, Vec<&ReferenceGrant>> = BTreeMap::new();
+        for (key, grant) in &objects.reference_grants {
+            grants.entry(key.namespace.as_str()).or_default().push(grant);
+        }
+        Self(grants)
+    }
+
+    /// Whether `from` may refer to `to`: within a namespace always.
+    pub(crate) fn allow(&self, from: Referrer<'_>, to: Referent<'_>) -> bool {
+        if from.namespace == to.namespace {
+            return true;
+        }
+        self.0.get(to.namespace).into_iter().flatten().any(|grant| {
+            let is_from = grant.spec.from.iter().any(|it| {
+                it.group == from.group && it.kind == from.kind && it.namespace == from.namespace
+            });
+            let is_to = grant.spec.to.iter().any(|it| {
+                let names = it.name.as_deref().is_none_or(|name| name == to.name);
+                it.group == to.group && it.kind == to.kind && names
+            });
+            is_from && is_to
+        })
+    }
+}
+
 /// Who refers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Referrer<'a> {
-    pub(super) group: &'a str,
-    pub(super) kind: &'a str,
-    pub(super) namespace: &'a str,
+pub(crate) struct Referrer<'a> {
+    pub(crate) group: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) namespace: &'a str,
 }
 
 /// To what.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Referent<'a> {
-    pub(super) group: &'a str,
-    pub(super) kind: &'a str,
-    pub(super) namespace: &'a str,
-    pub(super) name: &'a str,
+pub(crate) struct Referent<'a> {
+    pub(crate) group: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
 }
 
 /// Whether `labels` are selected (Kubernetes, LabelSelector: all requirements must hold).
@@ -154,12 +171,4 @@ fn slices(store: &Store<EndpointSlice>) -> BTreeMap<ObjectKey, Vec<&EndpointSlic
         }
     }
     slices
-}
-
-fn grants(store: &Store<ReferenceGrant>) -> BTreeMap<&str, Vec<&ReferenceGrant>> {
-    let mut grants: BTreeMap<&str, Vec<&ReferenceGrant>> = BTreeMap::new();
-    for (key, grant) in store {
-        grants.entry(key.namespace.as_str()).or_default().push(grant);
-    }
-    grants
 }

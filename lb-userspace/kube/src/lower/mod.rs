@@ -17,6 +17,7 @@ mod route;
 mod service;
 mod upstream;
 
+pub(crate) use index::{Grants, Referent, Referrer};
 pub use ingress::Coverage;
 pub(crate) use ingress::ingress_coverage;
 
