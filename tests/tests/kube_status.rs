@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use lb_kube::{
     Candidate, Cluster, GATEWAY_CONTROLLER, Lowered, Notice, ObjectId, ObjectKey, ObjectKind,
-    Objects, Options, Pool, Status, World, Writer, elect, lower,
+    Objects, Options, Pool, Status, Versions, World, Writer, elect, lower,
 };
 use lb_tests::kube::ApiServer;
 use lb_tests::wait::eventually;
@@ -241,7 +241,8 @@ impl Stage {
     fn writer(&self, leads: watch::Receiver<bool>) -> Result<Writer> {
         let client = self.runtime.block_on(self.api.client())?;
         let _guard = self.runtime.enter();
-        Ok(Writer::start("one", client, leads, "test"))
+        let versions = watch::channel(Versions::default()).1;
+        Ok(Writer::start("one", client, versions, leads, "test"))
     }
 
     fn candidate(&self, identity: &str) -> Result<Candidate> {

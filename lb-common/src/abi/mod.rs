@@ -26,9 +26,7 @@ pub use info::{LAYOUT_VERSION, LoadInfo};
 pub use name::NameEntry;
 pub use nat::{NatEntry, NatReverse};
 pub use ring::{RingTable, SLOT_MOVED};
-pub use source::{
-    SOURCE_BITS, SOURCE_BITS_BEFORE_IPV4, SOURCE_BITS_BEFORE_IPV6, SourceRange,
-};
+pub use source::{SOURCE_BITS, SOURCE_BITS_BEFORE_IPV4, SOURCE_BITS_BEFORE_IPV6, SourceRange};
 pub use stats::{BackendCounters, OutcomeCounters, VipEvents};
 pub use trace::{TRACE_BYTES, TRACE_NEXT_HOP_CACHED, TRACE_NEXT_HOP_LOOKUP, TraceRecord};
 pub use vip::{

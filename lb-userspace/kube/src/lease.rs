@@ -12,6 +12,7 @@ use k8s_openapi::{
 use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
+    core::Status,
 };
 use std::time::Duration;
 use tokio::{
@@ -40,31 +41,88 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Candidate {
     leads: watch::Receiver<bool>,
+    problem: watch::Receiver<Option<LeaseProblem>>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
+}
+
+/// Why a candidate cannot take part, until the operator changes something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseProblem {
+    /// The namespace of the Lease is not there.
+    NamespaceMissing(String),
+    /// The API server does not allow to read or write the Lease: what it says.
+    Forbidden(String),
+}
+
+impl LeaseProblem {
+    /// In one word, in CamelCase.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NamespaceMissing(_) => "LeaseNamespaceMissing",
+            Self::Forbidden(_) => "LeaseForbidden",
+        }
+    }
+
+    /// What the API server says.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::NamespaceMissing(message) | Self::Forbidden(message) => message,
+        }
+    }
+
+    /// What to create or grant for a Lease in `namespace`.
+    pub fn hint(&self, namespace: &str) -> String {
+        match self {
+            Self::NamespaceMissing(_) => format!(
+                "create the namespace `{namespace}`, or name another as kubernetes.lease_namespace"
+            ),
+            Self::Forbidden(_) => format!(
+                "allow its user to get, create and update `leases` of coordination.k8s.io in \
+                 namespace `{namespace}`"
+            ),
+        }
+    }
+
+    fn of(status: &Status) -> Option<Self> {
+        match status.code {
+            // A Lease that is not there is no error, and a new one needs nothing but its namespace.
+            404 => Some(Self::NamespaceMissing(status.message.clone())),
+            401 | 403 => Some(Self::Forbidden(status.message.clone())),
+            _ => None,
+        }
+    }
 }
 
 /// Takes part in the election by the Lease `name` in `namespace`. `identity` is unlike that of any
 /// other replica, and new with each start. Must be called within a tokio runtime.
 pub fn elect(client: Client, namespace: &str, name: &str, identity: &str) -> Candidate {
     let (sender, leads) = watch::channel(false);
+    let (told, problem) = watch::channel(None);
     let (stop, stopped) = oneshot::channel();
     let run = Run {
         api: Api::namespaced(client, namespace),
+        namespace: namespace.to_owned(),
         name: name.to_owned(),
         me: identity.to_owned(),
         leads: sender,
+        problem: told,
         seen: None,
         renewed: None,
         rng: fastrand::Rng::new(),
     };
-    Candidate { leads, stop: Some(stop), task: tokio::spawn(run.run(stopped)) }
+    Candidate { leads, problem, stop: Some(stop), task: tokio::spawn(run.run(stopped)) }
 }
 
 impl Candidate {
     /// Whether it leads now.
     pub fn leads(&self) -> watch::Receiver<bool> {
         self.leads.clone()
+    }
+
+    /// Why it cannot take part; `None` = it can, or the API server does not answer.
+    pub fn problem(&self) -> watch::Receiver<Option<LeaseProblem>> {
+        self.problem.clone()
     }
 
     /// Stops leading and gives the Lease back, so that another leads at once.
@@ -123,9 +181,11 @@ fn decide(now: Instant, seen: Option<&Seen>, me: &str) -> Action {
 
 struct Run {
     api: Api<Lease>,
+    namespace: String,
     name: String,
     me: String,
     leads: watch::Sender<bool>,
+    problem: watch::Sender<Option<LeaseProblem>>,
     seen: Option<Seen>,
     /// When the request began that renewed the Lease last, while it leads.
     renewed: Option<Instant>,
@@ -156,6 +216,11 @@ impl Run {
         let deadline = self.renewed.map(|it| it + RENEW_DEADLINE);
         let left = deadline.map_or(REQUEST_TIMEOUT, |it| it.saturating_duration_since(began));
         let result = timeout(left.min(REQUEST_TIMEOUT), self.hold(began)).await;
+        match &result {
+            Ok(Ok(_)) => self.tell(None),
+            Ok(Err(kube::Error::Api(status))) => self.tell(LeaseProblem::of(status)),
+            _ => {}
+        }
         match result {
             Ok(Ok(true)) => self.lead(Some(began)),
             Ok(Ok(false)) => self.lead(None),
@@ -250,6 +315,29 @@ impl Run {
             self.api.replace(&self.name, &PostParams::default(), &lease).await.map(drop)
         };
         timeout(REQUEST_TIMEOUT, release).await.unwrap_or(Ok(()))
+    }
+
+    /// Tells of a problem once.
+    fn tell(&self, problem: Option<LeaseProblem>) {
+        let is_news = self.problem.send_if_modified(|it| {
+            let is_news =
+                it.as_ref().map(LeaseProblem::reason) != problem.as_ref().map(LeaseProblem::reason);
+            if is_news {
+                it.clone_from(&problem);
+            }
+            is_news
+        });
+        if let Some(problem) = problem.filter(|_| is_news) {
+            let (reason, error) = (problem.reason(), problem.message());
+            let (lease, hint) = (&self.name, problem.hint(&self.namespace));
+            tracing::warn!(
+                lease,
+                reason,
+                error,
+                hint,
+                "no part in the election: nobody hands out addresses or writes status"
+            );
+        }
     }
 
     fn lead(&mut self, renewed: Option<Instant>) {

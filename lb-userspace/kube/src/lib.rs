@@ -16,14 +16,15 @@ mod needs;
 mod objects;
 mod options;
 mod range;
+mod saved;
 mod status;
 mod watch;
 mod world;
 
 pub use access::{Access, reads};
-pub use agent::{Agent, Channels, ClusterReport, ClusterState, Outcome, Output};
+pub use agent::{Agent, Channels, ClusterProblem, ClusterReport, ClusterState, Outcome, Output};
 pub use kubeconfig::{Contexts, contexts};
-pub use lease::{Candidate, elect};
+pub use lease::{Candidate, LeaseProblem, elect};
 pub use lower::{FEATURES, lower};
 pub use lowered::{
     Condition, Infrastructure, InfrastructureChange, ListenerReport, Lowered, Notice, ParentReport,
@@ -38,5 +39,5 @@ pub use options::{
 };
 pub use range::{AddressRange, RangeError};
 pub use status::{Counts, Writer};
-pub use watch::Connector;
+pub use watch::{Connector, Versions};
 pub use world::{Cluster, World};

@@ -25,6 +25,10 @@ pub(super) struct Arguments {
     /// It lets what is open finish, and exits.
     #[arg(long)]
     take_over: bool,
+    /// Where what clusters had is kept, to be served if their API servers are away at a start
+    /// (default: beside the sockets, where a reboot forgets it).
+    #[arg(long, value_name = "DIRECTORY")]
+    state_directory: Option<PathBuf>,
     #[command(flatten)]
     instance: InstanceArguments,
     /// Format of log lines.
@@ -38,6 +42,10 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<Exit> {
     observe::start(arguments.log_format, arguments.verbosity);
     let start = if arguments.take_over { Start::TakeOver } else { Start::Alone };
-    runtime::run(&arguments.instance.resolve()?, &arguments.config, start)?;
+    let mut instance = arguments.instance.resolve()?;
+    if let Some(directory) = &arguments.state_directory {
+        instance = instance.with_state(directory);
+    }
+    runtime::run(&instance, &arguments.config, start)?;
     Ok(Exit::Done)
 }

@@ -7,9 +7,7 @@ use super::{
 };
 use aya::{
     Pod,
-    maps::{
-        Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuValues, SockMap,
-    },
+    maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuValues, SockMap},
 };
 use lb_common::abi::{
     BackendCounters, BackendEntry, FlowEntry, FlowKey, LoadInfo, NameEntry, NatEntry, NatReverse,

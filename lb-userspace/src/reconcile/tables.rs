@@ -91,9 +91,7 @@ impl Tables {
         let is_unknown = |index: &&u32| !known.contains(*index);
         ops.extend(self.rings.keys().filter(is_unknown).map(|vip| Op::RemoveRing { vip: *vip }));
         let sources = self.sources.iter().filter(|(index, _)| !known.contains(index));
-        ops.extend(
-            sources.map(|(vip, it)| Op::RemoveSources { vip: *vip, ranges: it.clone() }),
-        );
+        ops.extend(sources.map(|(vip, it)| Op::RemoveSources { vip: *vip, ranges: it.clone() }));
         let previous = self.previous.keys().filter(is_unknown);
         ops.extend(previous.map(|vip| Op::RemovePrevious { vip: *vip }));
         let backends = self.backends.values().map(|row| row.entry);

@@ -8,7 +8,7 @@ use crate::{
     proxy::snapshot::Problem,
     reconcile::merge,
 };
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -23,6 +23,7 @@ pub(super) struct Ways {
     outputs: mpsc::Sender<Output>,
     outcomes: watch::Receiver<Outcome>,
     reports: watch::Sender<Vec<ClusterReport>>,
+    saved: PathBuf,
 }
 
 /// The daemon's ends of [`Ways`].
@@ -35,13 +36,13 @@ pub(super) struct Ends {
     pub(super) reports: watch::Receiver<Vec<ClusterReport>>,
 }
 
-/// Ways between the daemon and the agent.
-pub(super) fn ways() -> (Ways, Ends) {
+/// Ways between the daemon and the agent. What clusters have is kept in the directory `saved`.
+pub(super) fn ways(saved: PathBuf) -> (Ways, Ends) {
     // Only the newest counts, and the agent makes none while one waits.
     let (outputs, taken) = mpsc::channel(1);
     let (told, outcomes) = watch::channel(Outcome::default());
     let (reports, seen) = watch::channel(Vec::new());
-    let ways = Ways { outputs, outcomes, reports };
+    let ways = Ways { outputs, outcomes, reports, saved };
     (ways, Ends { outputs: taken, outcomes: told, reports: seen })
 }
 
@@ -95,6 +96,7 @@ impl Sources {
                 outcomes: self.ways.outcomes.clone(),
                 reports: self.ways.reports.clone(),
                 identity: identity(),
+                saved: Some(self.ways.saved.clone()),
             };
             self.agent = Some(Agent::start(options, file, channels));
         }

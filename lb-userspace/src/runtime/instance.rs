@@ -16,6 +16,7 @@ const NAME_BYTES_MAX: usize = 32;
 pub struct Instance {
     name: String,
     directory: PathBuf,
+    state: PathBuf,
 }
 
 /// The name is empty, too long, or has characters beyond `a-z`, `0-9`, `-` and `_`.
@@ -41,7 +42,16 @@ impl Instance {
         if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_allowed) {
             return Err(InvalidName(name.to_owned()));
         }
-        Ok(Self { name: name.to_owned(), directory: run_directory.join(name) })
+        let directory = run_directory.join(name);
+        Ok(Self { name: name.to_owned(), state: directory.clone(), directory })
+    }
+
+    /// The same with what is to outlive the machine's run under `state_directory`, and not with the
+    /// other files.
+    #[must_use]
+    pub fn with_state(mut self, state_directory: &Path) -> Self {
+        self.state = state_directory.join(&self.name);
+        self
     }
 
     /// The name.
@@ -73,6 +83,11 @@ impl Instance {
     pub fn drains(&self) -> PathBuf {
         self.directory.join("drains.json")
     }
+
+    /// Directory of what clusters had, for a start while their API servers are away.
+    pub fn clusters(&self) -> PathBuf {
+        self.state.join("clusters")
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +100,9 @@ mod tests {
         assert_eq!(instance.socket(), Path::new("/run/lb/edge-1/lbd.sock"));
         assert_eq!(instance.lock(), Path::new("/run/lb/edge-1/lbd.lock"));
         assert_eq!(instance.drains(), Path::new("/run/lb/edge-1/drains.json"));
+        assert_eq!(instance.clusters(), Path::new("/run/lb/edge-1/clusters"));
+        let instance = instance.with_state(Path::new("/var/lib/lb"));
+        assert_eq!(instance.clusters(), Path::new("/var/lib/lb/edge-1/clusters"));
     }
 
     #[test]

@@ -123,7 +123,7 @@ async fn serve(
     let (desired, options) = said;
     let proxy = Proxy::start_with(&desired.proxy.settings, desired.settings.seed, sockets)
         .context("the proxy cannot be started")?;
-    let (ways, ends) = ways();
+    let (ways, ends) = ways(instance.clusters());
     let needs_kernel = needs_kernel(&desired);
     let settings = desired.settings.clone();
     let sources = Sources::new(ways, desired, options);

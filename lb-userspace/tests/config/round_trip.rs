@@ -160,20 +160,22 @@ fn service() -> impl Strategy<Value = Service> {
         collection::btree_map(name(), (any::<bool>(), 1..=1_000_u16, any::<bool>()), 1..5),
         (option::of(health()), option::of(collection::btree_set(source(), 1..4))),
     )
-        .prop_map(|(vips, mode, affinity, udp, idle_s, ring_slots, backends, (health, sources))| {
-            Service {
-                // Each family has a range, whichever the VIPs have.
-                sources: sources.map(with_both_families).unwrap_or_default(),
-                vips,
-                mode,
-                affinity,
-                udp,
-                idle_timeout: Duration::from_secs(idle_s),
-                ring_slots,
-                backends: hosts(backends),
-                health,
-            }
-        })
+        .prop_map(
+            |(vips, mode, affinity, udp, idle_s, ring_slots, backends, (health, sources))| {
+                Service {
+                    // Each family has a range, whichever the VIPs have.
+                    sources: sources.map(with_both_families).unwrap_or_default(),
+                    vips,
+                    mode,
+                    affinity,
+                    udp,
+                    idle_timeout: Duration::from_secs(idle_s),
+                    ring_slots,
+                    backends: hosts(backends),
+                    health,
+                }
+            },
+        )
 }
 
 /// A host for each: the first has both families, any other one or the other.
@@ -201,7 +203,9 @@ fn source() -> impl Strategy<Value = IpNet> {
 }
 
 fn with_both_families(mut sources: BTreeSet<IpNet>) -> BTreeSet<IpNet> {
-    sources.extend(["198.51.100.0/24".parse::<IpNet>(), "2001:db8:1::/48".parse()].map(Result::unwrap));
+    sources.extend(
+        ["198.51.100.0/24".parse::<IpNet>(), "2001:db8:1::/48".parse()].map(Result::unwrap),
+    );
     sources
 }
 

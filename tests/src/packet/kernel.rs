@@ -5,15 +5,13 @@ use std::{fs::File, os::fd::AsFd as _, process::Command};
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf, EbpfLoader, Pod, TestRun as _, TestRunOptions,
-    maps::{
-        Array, ArrayOfMaps, HashMap, LpmTrie, Map, MapData, PerCpuArray, lpm_trie::Key,
-    },
+    maps::{Array, ArrayOfMaps, HashMap, LpmTrie, Map, MapData, PerCpuArray, lpm_trie::Key},
     programs::Xdp,
 };
 use lb_common::{
     abi::{
-        BackendCounters, BackendEntry, Features, OutcomeCounters, RingTable, TRACE_BYTES,
-        SourceRange, TraceRecord, VipEvents, VipKey4, VipKey6,
+        BackendCounters, BackendEntry, Features, OutcomeCounters, RingTable, SourceRange,
+        TRACE_BYTES, TraceRecord, VipEvents, VipKey4, VipKey6,
     },
     limits::RING_SLOTS_MAX,
     verdict::Outcome,

@@ -198,12 +198,10 @@ fn a_vip_without_the_flag_or_with_other_ranges_is_not_touched() {
         let two = client_only(f, Mode::L2Dsr)
             .vip(1, (f.vip(), 443), TCP, Mode::L2Dsr, VIP_FLAG_SOURCES)
             .ring(1, &[1]);
-        rows.push(
-            Row::new(format!("{}: the ranges of another VIP", f.name()), two).drops(
-                from(f.client(), f).tcp(CLIENT_PORT, 443).syn(),
-                Delta::outcome(Outcome::DropSourceRefused).event_of(1, Event::SourceRefused),
-            ),
-        );
+        rows.push(Row::new(format!("{}: the ranges of another VIP", f.name()), two).drops(
+            from(f.client(), f).tcp(CLIENT_PORT, 443).syn(),
+            Delta::outcome(Outcome::DropSourceRefused).event_of(1, Event::SourceRefused),
+        ));
     }
     run(&rows);
 }
@@ -259,10 +257,7 @@ fn fragments_of_refused_clients_are_not_learnt() {
             rows.push(
                 Row::new(format!("{} {}", f.name(), mode.name()), client_only(f, mode))
                     .drops(first(f.other_client()), refused())
-                    .drops(
-                        second(f.other_client()),
-                        Delta::outcome(Outcome::DropFragmentUnknown),
-                    ),
+                    .drops(second(f.other_client()), Delta::outcome(Outcome::DropFragmentUnknown)),
             );
         }
         let flow = Flow::udp((f.client(), CLIENT_PORT), (f.vip(), VIP_PORT));

@@ -87,8 +87,7 @@ fn the_trie_agrees_with_a_list() {
         for client in clients {
             let frame = ip(address(f, client), f.vip()).tcp(CLIENT_PORT, VIP_PORT).bytes();
             let ran = kernel.run(&frame, CLIENT_SIDE).unwrap();
-            let expected =
-                if is_in(&ranges, client) { Verdict::Redirect } else { Verdict::Drop };
+            let expected = if is_in(&ranges, client) { Verdict::Redirect } else { Verdict::Drop };
             prop_assert_eq!(ran.verdict, expected, "{} in {:?}", address(f, client), wanted);
         }
         Ok(())

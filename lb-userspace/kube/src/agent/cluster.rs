@@ -1,15 +1,22 @@
 //! One cluster as the agent knows it.
 
-use super::{ClusterReport, ClusterState};
+use super::{ClusterProblem, ClusterReport, ClusterState};
 use crate::{
     ClusterOptions, ObjectKey, Objects, Options,
     needs::Needs,
+    saved::{Assigned, Keeper, Saved},
     watch::{ClusterWatch, KINDS, Report, Source},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Objects that cannot be read, remembered at most.
 const MALFORMED_MAX: usize = 100;
+
+/// Problems of a cluster that are told at most.
+pub(super) const PROBLEMS_MAX: usize = 100;
 
 /// Failures of a source in a row that make its cluster count as away: one may be a mere hiccup.
 const FAILURES_MIN: u32 = 2;
@@ -24,6 +31,21 @@ pub(super) struct Tracked {
     /// What was read so far, until that is everything: half a state must not be served.
     staged: Option<Objects>,
     progress: Progress,
+    saving: Saving,
+}
+
+/// What is saved of it, and what of that is served.
+#[derive(Debug)]
+struct Saving {
+    keeper: Option<Keeper>,
+    /// What was saved was asked for, if it is there or not.
+    is_asked: bool,
+    /// Of when it is, while it is served: milliseconds since the Unix epoch.
+    at_ms: Option<u64>,
+    /// Changes of objects so far.
+    changes: u64,
+    /// What was given to keep last.
+    kept: Option<(u64, Assigned)>,
 }
 
 /// What is known of a cluster's sources.
@@ -59,6 +81,7 @@ impl Tracked {
         token: u64,
         options: ClusterOptions,
         watch: ClusterWatch,
+        keeper: Option<Keeper>,
         now_ms: u64,
     ) -> Self {
         let progress = Progress {
@@ -71,8 +94,10 @@ impl Tracked {
             state: ClusterState::Starting,
             since_ms: now_ms,
         };
+        let is_asked = keeper.is_none();
+        let saving = Saving { keeper, is_asked, at_ms: None, changes: 0, kept: None };
         let staged = Some(Objects::default());
-        Self { token, options, watch, needs: Needs::default(), staged, progress }
+        Self { token, options, watch, needs: Needs::default(), staged, progress, saving }
     }
 
     /// Whether everything was read once.
@@ -80,13 +105,65 @@ impl Tracked {
         self.staged.is_none()
     }
 
+    /// Whether there is something to serve: everything was read once, or what was saved is there.
+    pub(super) const fn is_served(&self) -> bool {
+        self.is_read() || self.saving.at_ms.is_some()
+    }
+
+    /// Whether what was saved is wanted: it was not read, and does not answer, or `is_late`.
+    pub(super) fn wants_saved(&self, is_late: bool) -> bool {
+        let is_away = is_late || self.progress.state == ClusterState::Away;
+        is_away && !self.is_read() && !self.saving.is_asked
+    }
+
+    /// Serves what was saved, if there is something, until everything is read.
+    pub(super) fn take_saved(
+        &mut self,
+        saved: Option<Saved>,
+        objects: &mut Objects,
+        now_ms: u64,
+    ) -> Assigned {
+        self.saving.is_asked = true;
+        let Some(saved) = saved else { return Assigned::new() };
+        self.saving.at_ms = Some(saved.at_ms);
+        *objects = saved.objects;
+        self.judge(now_ms);
+        saved.assigned
+    }
+
+    /// Has what it has kept for a later start, if that is all there is now.
+    pub(super) fn keep(&mut self, objects: &Objects, assigned: &Assigned) {
+        let is_whole = self.progress.state == ClusterState::Watching && self.has_needs();
+        let Some(keeper) = self.saving.keeper.as_ref().filter(|_| is_whole) else { return };
+        let own = assigned.iter().filter(|it| it.0.cluster == self.options.name);
+        let own: Assigned = own.map(|(id, it)| (id.clone(), it.clone())).collect();
+        let kept = Some((self.saving.changes, own.clone()));
+        if self.saving.kept != kept {
+            self.saving.kept = kept;
+            keeper.keep(objects.clone(), own);
+        }
+    }
+
+    /// Ends, when what is to be kept is kept.
+    pub(super) async fn end(self) {
+        if let Some(keeper) = self.saving.keeper {
+            keeper.finish().await;
+        }
+    }
+
     /// Takes a report. Tells whether lowering may come to another result.
     pub(super) fn take(&mut self, report: Report, objects: &mut Objects, now_ms: u64) -> bool {
         let is_staged = self.staged.is_some();
         let place = self.staged.as_mut().unwrap_or(objects);
         let is_news = self.progress.take(report, place);
+        self.saving.changes += u64::from(is_news);
         if is_staged && self.progress.is_complete() {
-            *objects = self.staged.take().unwrap_or_default();
+            let mut read = self.staged.take().unwrap_or_default();
+            // What is watched by need was not read yet: it holds until it is.
+            read.secrets = std::mem::take(&mut objects.secrets);
+            read.config_maps = std::mem::take(&mut objects.config_maps);
+            *objects = read;
+            self.saving.at_ms = None;
         }
         self.judge(now_ms);
         is_news && self.is_read()
@@ -134,7 +211,8 @@ impl Tracked {
 
     /// How it is.
     pub(super) fn report(&self, objects: &Objects) -> ClusterReport {
-        let objects = self.staged.as_ref().unwrap_or(objects);
+        let staged = self.staged.as_ref().filter(|_| self.saving.at_ms.is_none());
+        let objects = staged.unwrap_or(objects);
         let progress = &self.progress;
         let refused = progress.failing.iter().filter(|(_, it)| it.is_refused());
         let malformed = progress.malformed.iter();
@@ -143,7 +221,9 @@ impl Tracked {
             name: self.options.name.clone(),
             state: progress.state,
             since_ms: progress.since_ms,
+            saved_at_ms: self.saving.at_ms,
             last_error: progress.last_error.clone(),
+            problems: self.problems(),
             forbidden: refused.map(|(it, why)| (it.to_string(), why.error.clone())).collect(),
             malformed: malformed
                 .map(|((kind, key), why)| (format!("{kind} {key}"), why.clone()))
@@ -152,25 +232,73 @@ impl Tracked {
         }
     }
 
+    /// What the operator has to put right, as far as it is about reading and keeping.
+    fn problems(&self) -> Vec<ClusterProblem> {
+        let refused = self.progress.failing.iter().filter(|(_, it)| it.is_refused());
+        let unexpected = refused.filter(|(source, _)| !self.may_be_refused(source));
+        let mut problems: Vec<_> = unexpected
+            .take(PROBLEMS_MAX)
+            .map(|(source, why)| ClusterProblem {
+                reason: "ReadForbidden".to_owned(),
+                message: format!("{source}: {}", why.error),
+                hint: read_hint(source),
+            })
+            .collect();
+        let unsaved = self.saving.keeper.as_ref().and_then(Keeper::problem);
+        problems.extend(unsaved.map(|error| ClusterProblem {
+            reason: "NotSaved".to_owned(),
+            message: format!("what the cluster has is not kept for the next start: {error}"),
+            hint: "have lbd write to its state directory (`lbd run --state-directory`)".to_owned(),
+        }));
+        problems
+    }
+
+    /// Where only some namespaces are watched, what is in none is read only if that is allowed.
+    fn may_be_refused(&self, source: &Source) -> bool {
+        let is_namespaced = KINDS.iter().any(|it| it.name == source.kind && it.is_namespaced);
+        !self.options.namespaces.is_empty() && !is_namespaced
+    }
+
     /// Tells once when it goes away or comes back.
     fn judge(&mut self, now_ms: u64) {
-        let state = self.progress.judged(self.staged.is_some());
+        let state = match self.saving.at_ms {
+            Some(_) => ClusterState::Saved,
+            None => self.progress.judged(self.staged.is_some()),
+        };
+        if let Some(keeper) = &self.saving.keeper {
+            keeper.set_live(state == ClusterState::Watching);
+        }
         if state == self.progress.state {
             return;
         }
         let (cluster, before) = (&self.options.name, self.progress.state);
         self.progress.state = state;
         self.progress.since_ms = now_ms;
+        let error = self.progress.last_error.as_deref().unwrap_or_default();
         match state {
+            ClusterState::Away if !self.is_read() => {
+                tracing::warn!(cluster, error, "the cluster cannot be read");
+            }
             ClusterState::Away => {
-                let error = self.progress.last_error.as_deref().unwrap_or_default();
                 tracing::warn!(
                     cluster,
                     error,
                     "the cluster is away; its last good state is served"
                 );
             }
-            ClusterState::Watching if before == ClusterState::Away => {
+            ClusterState::Saved => {
+                let age = now_ms.saturating_sub(self.saving.at_ms.unwrap_or(now_ms));
+                let age = Duration::from_secs(age / 1_000);
+                tracing::warn!(
+                    cluster,
+                    error,
+                    ?age,
+                    "the cluster is away; what was saved of it is served"
+                );
+            }
+            ClusterState::Watching
+                if matches!(before, ClusterState::Away | ClusterState::Saved) =>
+            {
                 tracing::info!(cluster, "the cluster is back");
             }
             ClusterState::Watching => tracing::info!(cluster, "the cluster is watched"),
@@ -201,7 +329,8 @@ impl Progress {
                 if !failing.is_refused() {
                     self.last_error = Some(format!("{source}: {}", failing.error));
                 } else if count == 1 {
-                    tracing::warn!(%source, error = failing.error, "may not be read");
+                    let (error, hint) = (&failing.error, read_hint(&source));
+                    tracing::warn!(%source, error, hint, "may not be read");
                 }
                 self.failing.insert(source, failing);
             }
@@ -259,4 +388,15 @@ impl Progress {
             ClusterState::Watching
         }
     }
+}
+
+/// What to grant so that a source can be read.
+fn read_hint(source: &Source) -> String {
+    let Some(kind) = KINDS.iter().find(|it| it.name == source.kind) else { return String::new() };
+    let group = if kind.group.is_empty() { "the core API group" } else { kind.group };
+    let role = match source.scope.namespace() {
+        Some(namespace) => format!("a Role in `{namespace}` or a ClusterRole"),
+        None => "a ClusterRole".to_owned(),
+    };
+    format!("allow its user to list and watch `{}` of {group}, by {role}", kind.plural)
 }

@@ -6,12 +6,12 @@ mod report;
 mod run;
 mod writing;
 
-pub use report::{ClusterReport, ClusterState};
+pub use report::{ClusterProblem, ClusterReport, ClusterState};
 
 use crate::{Connector, Options};
 use lb_model::Desired;
 use run::Run;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
@@ -67,6 +67,8 @@ pub struct Channels {
     pub reports: watch::Sender<Vec<ClusterReport>>,
     /// Who this replica is among all that watch the clusters, new with each start.
     pub identity: String,
+    /// Directory where what clusters have is kept for the next start; `None` = nowhere.
+    pub saved: Option<PathBuf>,
 }
 
 /// What the operator says.

@@ -1,12 +1,16 @@
 //! The agent's loop.
 
 use super::{
-    Channels, ClusterReport, Outcome, Output, Settings, cluster::Tracked, writing::Writing,
+    Channels, ClusterReport, Outcome, Output, Settings,
+    cluster::{PROBLEMS_MAX, Tracked},
+    writing::Writing,
 };
 use crate::{
     Cluster, Connector, Lowered, Notice, ObjectId, ObjectKind, Objects, World, lower,
+    saved::{Keeper, Shelf},
     watch::{ClusterWatch, Report, Reports},
 };
+use futures_util::future::join_all;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -31,7 +35,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(10);
 /// How long a change waits for Secrets and ConfigMaps that it refers to.
 const NEEDS_WAIT: Duration = Duration::from_millis(500);
 
-/// How often namespaces are looked at for being expired.
+/// How often namespaces are looked at for being expired, and reports are told at least.
 const TICK: Duration = Duration::from_secs(1);
 
 /// How long a change of statuses alone waits for others, until it is compared with what is said.
@@ -70,6 +74,8 @@ pub(super) struct Run {
     /// What is to be said when that runs.
     lowered: Option<Lowered>,
     writing: Writing,
+    /// Where what clusters have is kept.
+    shelf: Option<Shelf>,
     /// When what is said is compared with what objects say.
     repeat_at: Option<Instant>,
 }
@@ -80,7 +86,7 @@ impl Run {
         channels: Channels,
         connector: Connector,
     ) -> Self {
-        let Channels { outputs, outcomes, reports: published, identity } = channels;
+        let Channels { outputs, outcomes, reports: published, identity, saved } = channels;
         let (sender, reports) = mpsc::channel(REPORTS_MAX);
         let number = outcomes.borrow().number;
         Self {
@@ -102,6 +108,7 @@ impl Run {
             has_sent: false,
             lowered: None,
             writing: Writing::new(identity),
+            shelf: saved.map(Shelf::new),
             repeat_at: None,
         }
     }
@@ -111,16 +118,16 @@ impl Run {
         self.take_settings();
         let mut tick = Instant::now() + TICK;
         loop {
-            let is_ticking = self.world.options.discovery.is_some();
             let (due, report_at, repeat_at) = (self.due(), self.report_at, self.repeat_at);
             tokio::select! {
                 // What is due comes before what is new: it is there once and then not again.
                 biased;
-                _ = &mut stopped => return self.writing.end().await,
+                _ = &mut stopped => return self.end().await,
                 () = until(due) => {
                     if self.lower().await.is_err() {
                         return;
                     }
+                    self.recall(false).await;
                 }
                 changed = self.settings.changed() => {
                     if changed.is_err() {
@@ -134,13 +141,19 @@ impl Run {
                     }
                     self.settle();
                 }
-                leads = self.writing.changed() => {
-                    tracing::info!(leads, "election");
-                    self.dirty.get_or_insert_with(Instant::now);
+                changed = self.writing.changed() => {
+                    if let Some(leads) = changed {
+                        tracing::info!(leads, "election");
+                        self.dirty.get_or_insert_with(Instant::now);
+                    }
+                    self.report_at.get_or_insert_with(|| Instant::now() + REPORT_PERIOD);
                 }
-                () = sleep_until(tick), if is_ticking => {
+                () = sleep_until(tick) => {
                     tick = Instant::now() + TICK;
-                    self.dirty.get_or_insert_with(Instant::now);
+                    if self.world.options.discovery.is_some() {
+                        self.dirty.get_or_insert_with(Instant::now);
+                    }
+                    self.publish();
                 }
                 () = until(report_at) => self.publish(),
                 () = until(repeat_at) => {
@@ -156,6 +169,12 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Leaves everything to the next.
+    async fn end(self) {
+        let keeping = self.tracked.into_iter().map(Tracked::end);
+        futures_util::future::join(join_all(keeping), self.writing.end()).await;
     }
 
     /// Watches the clusters that the operator names, in that order; those that are watched as they
@@ -177,6 +196,10 @@ impl Run {
             self.world.clusters.push(Cluster { weight: wanted.weight, ..cluster });
             self.tracked.push(one);
         }
+        if let Some(shelf) = self.shelf.clone() {
+            let names = options.clusters.iter().map(|it| it.name.clone()).collect();
+            tokio::task::spawn_blocking(move || shelf.tidy(&names));
+        }
         self.writing.configure(&options, &self.tracked);
         self.world.options = options;
         self.world.file = file;
@@ -189,7 +212,9 @@ impl Run {
         self.next_token += 1;
         let reports = Reports::new(token, self.sender.clone());
         let watch = ClusterWatch::start(wanted.clone(), self.connector.clone(), reports);
-        Tracked::new(token, wanted.clone(), watch, now_ms())
+        let shelf = self.shelf.clone();
+        let keeper = shelf.map(|shelf| Keeper::start(shelf, wanted.clone()));
+        Tracked::new(token, wanted.clone(), watch, keeper, now_ms())
     }
 
     fn take(&mut self, (token, report): (u64, Report)) {
@@ -209,11 +234,41 @@ impl Run {
         self.report_at.get_or_insert_with(|| Instant::now() + REPORT_PERIOD);
     }
 
+    /// Serves what was saved of clusters that do not answer; with `is_late`, of all that were not
+    /// read yet.
+    async fn recall(&mut self, is_late: bool) {
+        let Some(shelf) = &self.shelf else { return };
+        for (tracked, cluster) in self.tracked.iter_mut().zip(&mut self.world.clusters) {
+            if !tracked.wants_saved(is_late) {
+                continue;
+            }
+            let (from, options) = (shelf.clone(), tracked.options.clone());
+            let path = shelf.path(&options.name);
+            let loading = tokio::task::spawn_blocking(move || from.load(&options));
+            let saved = match loading.await {
+                Ok(Ok(saved)) => saved,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, path = %path.display(), "a saved state is ignored");
+                    None
+                }
+                Err(_) => None,
+            };
+            if let Some(saved) = saved.as_ref().filter(|it| it.unreadable_count > 0) {
+                let count = saved.unreadable_count;
+                tracing::warn!(count, path = %path.display(), "saved objects cannot be read");
+            }
+            let assigned = tracked.take_saved(saved, &mut cluster.objects, now_ms());
+            Arc::make_mut(&mut self.world.assigned).extend(assigned);
+            self.dirty.get_or_insert_with(Instant::now);
+            self.report_at.get_or_insert_with(Instant::now);
+        }
+    }
+
     /// When to lower.
     fn due(&self) -> Option<Instant> {
         let due = self.dirty? + COALESCE;
-        let is_read = self.tracked.iter().all(Tracked::is_read);
-        let first = self.first_wait.filter(|_| !is_read).unwrap_or(due);
+        let is_served = self.tracked.iter().all(Tracked::is_served);
+        let first = self.first_wait.filter(|_| !is_served).unwrap_or(due);
         let needs = match self.needs_wait {
             Some(until) if !self.tracked.iter().all(Tracked::has_needs) => until,
             _ => due,
@@ -223,6 +278,7 @@ impl Run {
 
     /// Lowers what the clusters have now, and sends it on if it is something else than before.
     async fn lower(&mut self) -> Result<(), mpsc::error::SendError<Output>> {
+        self.recall(self.first_wait.is_some()).await;
         if self.find_needs() {
             return Ok(());
         }
@@ -240,6 +296,9 @@ impl Run {
             return Ok(());
         };
         self.world.assigned = Arc::clone(&lowered.assigned);
+        for (tracked, cluster) in self.tracked.iter_mut().zip(&self.world.clusters) {
+            tracked.keep(&cluster.objects, &self.world.assigned);
+        }
         let (waited, took) = (began - since, began.elapsed());
         tracing::debug!(?waited, ?took, number = self.sent.number, "lowered");
         self.send(lowered).await
@@ -316,7 +375,12 @@ impl Run {
     fn publish(&mut self) {
         self.report_at = None;
         let clusters = self.tracked.iter().zip(&self.world.clusters);
-        let reports = clusters.map(|(tracked, cluster)| tracked.report(&cluster.objects));
+        let reports = clusters.map(|(tracked, cluster)| {
+            let mut report = tracked.report(&cluster.objects);
+            report.problems.extend(self.writing.problems(tracked.token));
+            report.problems.truncate(PROBLEMS_MAX);
+            report
+        });
         self.published.send_replace(reports.collect());
     }
 }

@@ -1,10 +1,10 @@
 //! Who writes statuses and Events: the one router that holds the Lease in the first cluster.
 
-use super::cluster::Tracked;
+use super::{ClusterProblem, cluster::Tracked};
 use crate::{
     Lowered, Options, World,
-    lease::{Candidate, elect},
-    status::Writer,
+    lease::{Candidate, LeaseProblem, elect},
+    status::{Writer, write_hint},
 };
 use kube::Client;
 use std::{collections::BTreeMap, sync::Arc};
@@ -21,11 +21,19 @@ pub(super) struct Writing {
     namespace: String,
     leads: watch::Sender<bool>,
     /// In the first cluster, by its token.
-    candidate: Option<(u64, Candidate, watch::Receiver<bool>)>,
+    candidate: Option<Standing>,
     /// By the clusters' tokens.
     writers: BTreeMap<u64, Writer>,
     /// What is said, for writers that begin later.
     said: Option<Arc<Lowered>>,
+}
+
+/// A candidate, and what it tells.
+struct Standing {
+    token: u64,
+    candidate: Candidate,
+    leads: watch::Receiver<bool>,
+    problem: watch::Receiver<Option<LeaseProblem>>,
 }
 
 impl Writing {
@@ -45,7 +53,7 @@ impl Writing {
     pub(super) fn configure(&mut self, options: &Options, tracked: &[Tracked]) {
         let is_same = self.is_on == options.writes_status
             && self.namespace == options.lease_namespace
-            && self.candidate.as_ref().map(|it| it.0) == tracked.first().map(|it| it.token);
+            && self.candidate.as_ref().map(|it| it.token) == tracked.first().map(|it| it.token);
         self.is_on = options.writes_status;
         self.namespace.clone_from(&options.lease_namespace);
         self.writers.retain(|token, _| tracked.iter().any(|it| it.token == *token));
@@ -66,10 +74,12 @@ impl Writing {
         if is_first {
             // The same identity goes on where it was.
             let candidate = elect(client.clone(), &self.namespace, LEASE, &self.identity);
-            let leads = candidate.leads();
-            self.candidate = Some((token, candidate, leads));
+            let (leads, problem) = (candidate.leads(), candidate.problem());
+            self.candidate = Some(Standing { token, candidate, leads, problem });
         }
-        let writer = Writer::start(name, client, self.leads.subscribe(), &self.identity);
+        let leads = self.leads.subscribe();
+        let versions = tracked.watch.versions();
+        let writer = Writer::start(name, client, versions, leads, &self.identity);
         self.writers.insert(token, writer);
     }
 
@@ -89,27 +99,56 @@ impl Writing {
         }
     }
 
-    /// Waits until this replica begins or ends to lead; true = it leads.
-    pub(super) async fn changed(&mut self) -> bool {
+    /// Waits until this replica begins or ends to lead: whether it leads. `None` = nothing but
+    /// [`Self::problems`] is another.
+    pub(super) async fn changed(&mut self) -> Option<bool> {
         loop {
-            let Some((.., leads)) = &mut self.candidate else {
+            let Some(Standing { leads, problem, .. }) = &mut self.candidate else {
                 return std::future::pending().await;
             };
-            if leads.changed().await.is_err() {
+            let changed = tokio::select! {
+                changed = leads.changed() => changed.map(|()| true),
+                changed = problem.changed() => changed.map(|()| false),
+            };
+            let Ok(is_lead) = changed else {
                 self.candidate = None;
                 continue;
+            };
+            problem.mark_unchanged();
+            if !is_lead {
+                return None;
             }
             let leads = *leads.borrow_and_update();
             self.leads.send_replace(leads);
-            return leads;
+            return Some(leads);
         }
+    }
+
+    /// What the operator has to put right so that the cluster with this token is written to.
+    pub(super) fn problems(&self, token: u64) -> Vec<ClusterProblem> {
+        let mut problems = Vec::new();
+        let standing = self.candidate.as_ref().filter(|it| it.token == token);
+        if let Some(problem) = standing.and_then(|it| it.problem.borrow().clone()) {
+            problems.push(ClusterProblem {
+                reason: problem.reason().to_owned(),
+                message: problem.message().to_owned(),
+                hint: problem.hint(&self.namespace),
+            });
+        }
+        let refused = self.writers.get(&token).map(|it| it.counts().refused).unwrap_or_default();
+        problems.extend(refused.into_iter().map(|(kind, message)| ClusterProblem {
+            reason: "StatusForbidden".to_owned(),
+            message,
+            hint: write_hint(kind),
+        }));
+        problems
     }
 
     /// Writes no more, and gives the Lease back.
     pub(super) async fn end(mut self) {
         self.writers.clear();
-        if let Some((_, candidate, _)) = self.candidate.take() {
-            candidate.release().await;
+        if let Some(standing) = self.candidate.take() {
+            standing.candidate.release().await;
         }
     }
 

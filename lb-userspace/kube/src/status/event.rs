@@ -180,7 +180,7 @@ pub(super) async fn tell(
 /// Whom an Event is about; `None` = the object is not there (any more).
 pub(super) fn regarding(objects: &Objects, id: &ObjectId) -> Option<ObjectReference> {
     let metadata = said::metadata(objects, id)?;
-    let resource = said::resource(id.kind);
+    let resource = said::newest(id.kind);
     Some(ObjectReference {
         api_version: Some(resource.api_version),
         kind: Some(resource.kind),

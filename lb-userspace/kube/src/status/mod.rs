@@ -16,4 +16,5 @@ mod send;
 mod tests;
 mod writer;
 
+pub(crate) use writer::write_hint;
 pub use writer::{Counts, Writer};

@@ -7,6 +7,7 @@ use crate::{
         GatewayClassStatus, GatewayStatus, HTTPRoute, ListenerSet, ListenerSetStatus, PolicyStatus,
         RouteStatus, TCPRoute, TLSRoute, UDPRoute, XBackend, XBackendTrafficPolicy,
     },
+    watch::Versions,
 };
 use k8s_openapi::{
     api::{
@@ -152,8 +153,22 @@ pub(super) fn with_parents(objects: &Objects, cluster: &str) -> Vec<ObjectId> {
     ids
 }
 
-/// Where the API server has objects of a kind.
-pub(super) fn resource(kind: ObjectKind) -> ApiResource {
+/// Where an API server has objects of a kind, at the version that it has of them: it may be older
+/// than the newest that is known here.
+pub(super) fn resource(kind: ObjectKind, versions: &Versions) -> ApiResource {
+    let mut resource = newest(kind);
+    if let Some(version) = versions.get(kind.name()) {
+        resource.version.clone_from(version);
+        resource.api_version = match resource.group.as_str() {
+            "" => version.clone(),
+            group => format!("{group}/{version}"),
+        };
+    }
+    resource
+}
+
+/// Where an API server has objects of a kind at the newest version that is known here.
+pub(super) fn newest(kind: ObjectKind) -> ApiResource {
     match kind {
         ObjectKind::GatewayClass => ApiResource::erase::<GatewayClass>(&()),
         ObjectKind::Gateway => ApiResource::erase::<Gateway>(&()),

@@ -1,16 +1,12 @@
 //! One status on its way to an API server.
 
-use super::{
-    ledger::fingerprint,
-    merge::merge,
-    patch::difference,
-    said::{self, Said},
-};
+use super::{ledger::fingerprint, merge::merge, patch::difference, said::Said};
 use crate::{ObjectId, Status};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
     Api, Client,
     api::{DynamicObject, Patch, PatchParams},
+    core::ApiResource,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -55,17 +51,24 @@ pub(super) struct Written {
 pub(super) enum Problem {
     /// There is no such object.
     Gone,
+    /// It may not be written: what the API server says.
+    Refused(String),
     /// It did not work, for this reason.
     Failed(String),
 }
 
 /// Writes `status` to an object.
-pub(super) async fn send(client: Client, id: &ObjectId, status: &Status, base: Base) -> Landing {
-    let resource = said::resource(id.kind);
+pub(super) async fn send(
+    client: Client,
+    resource: &ApiResource,
+    id: &ObjectId,
+    status: &Status,
+    base: Base,
+) -> Landing {
     let api: Api<DynamicObject> = if id.key.namespace.is_empty() {
-        Api::all_with(client, &resource)
+        Api::all_with(client, resource)
     } else {
-        Api::namespaced_with(client, &id.key.namespace, &resource)
+        Api::namespaced_with(client, &id.key.namespace, resource)
     };
     let mut conflicts = 0;
     let tries = tries(&api, id, status, base, &mut conflicts);
@@ -115,6 +118,9 @@ fn read(id: &ObjectId, object: &DynamicObject) -> Result<(Said, String), Problem
 fn problem(error: kube::Error) -> Problem {
     match error {
         kube::Error::Api(status) if status.code == 404 => Problem::Gone,
+        kube::Error::Api(status) if matches!(status.code, 401 | 403) => {
+            Problem::Refused(status.message.clone())
+        }
         error => Problem::Failed(error.to_string()),
     }
 }

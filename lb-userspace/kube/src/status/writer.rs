@@ -9,7 +9,9 @@ use super::{
     said::{self, Said},
     send::{self, Base, Landing},
 };
-use crate::{InfrastructureChange, Lowered, ObjectId, Objects, Status};
+use crate::{
+    InfrastructureChange, Lowered, ObjectId, ObjectKind, Objects, Status, watch::Versions,
+};
 use kube::Client;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,6 +50,8 @@ pub struct Counts {
     pub failures_total: u64,
     /// Events written.
     pub events_total: u64,
+    /// Kinds whose status may not be written, with what the API server said.
+    pub refused: BTreeMap<ObjectKind, String>,
 }
 
 /// What is to be said, and what the objects say as far as they are watched.
@@ -58,11 +62,13 @@ struct Publication {
 }
 
 impl Writer {
-    /// Begins to write for `cluster` whenever `leads` is true. `instance` names this replica in
+    /// Begins to write for `cluster` whenever `leads` is true. `versions` is what the API server
+    /// has; of a kind that is not there it takes the newest. `instance` names this replica in
     /// Events. Must be called within a tokio runtime.
     pub fn start(
         cluster: &str,
         client: Client,
+        versions: watch::Receiver<Versions>,
         leads: watch::Receiver<bool>,
         instance: &str,
     ) -> Self {
@@ -71,6 +77,7 @@ impl Writer {
         let run = Run {
             cluster: cluster.to_owned(),
             client,
+            versions,
             instance: instance.to_owned(),
             leads,
             published,
@@ -119,6 +126,7 @@ impl Publication {
 struct Run {
     cluster: String,
     client: Client,
+    versions: watch::Receiver<Versions>,
     instance: String,
     leads: watch::Receiver<bool>,
     published: watch::Receiver<Option<Arc<Publication>>>,
@@ -261,9 +269,10 @@ impl Run {
                 Base::Read => self.ledger.base(&id),
             };
             let client = self.client.clone();
+            let resource = said::resource(id.kind, &self.versions.borrow());
             self.in_flight.insert(id.clone());
             self.flights.spawn(async move {
-                let landing = send::send(client, &id, &status, base).await;
+                let landing = send::send(client, &resource, &id, &status, base).await;
                 (id, desired, version, landing)
             });
         }
@@ -276,6 +285,7 @@ impl Run {
         counts.conflicts_total += landing.conflicts;
         match landing.result {
             Ok(written) => {
+                counts.refused.remove(&id.kind);
                 if written.is_new {
                     counts.writes_total += 1;
                     *counts.writes.entry(id.clone()).or_default() += 1;
@@ -287,6 +297,15 @@ impl Run {
                 drop(counts);
                 self.ledger.forget(&id);
                 return;
+            }
+            Err(send::Problem::Refused(error)) => {
+                counts.failures_total += 1;
+                if counts.refused.insert(id.kind, error.clone()).is_none() {
+                    let hint = write_hint(id.kind);
+                    tracing::warn!(object = %id, error, hint, "the status may not be written");
+                }
+                drop(counts);
+                self.ledger.fail(&id, Instant::now());
             }
             Err(send::Problem::Failed(error)) => {
                 counts.failures_total += 1;
@@ -329,6 +348,13 @@ impl Run {
             self.tellings.spawn(told);
         }
     }
+}
+
+/// What to grant so that the status of a kind can be written.
+pub(crate) fn write_hint(kind: ObjectKind) -> String {
+    let resource = said::newest(kind);
+    let group = if resource.group.is_empty() { "the core API group" } else { &resource.group };
+    format!("allow its user to get and patch `{}/status` of {group}", resource.plural)
 }
 
 fn locked(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {

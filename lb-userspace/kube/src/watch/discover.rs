@@ -18,11 +18,14 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The first minor version of Kubernetes 1 that streams lists unless told not to (KEP-3157).
 const STREAMS_FROM: u32 = 34;
 
+/// API versions by kind, those of kinds that are there.
+pub type Versions = BTreeMap<&'static str, String>;
+
 /// What an API server has of what is watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Served {
     /// Versions by kind.
-    pub(super) versions: BTreeMap<&'static str, String>,
+    pub(super) versions: Versions,
     /// It streams lists.
     pub(super) streams: bool,
 }

@@ -1,12 +1,15 @@
 //! The kinds that are watched, and where an API server has them.
 
 use super::{
+    change::{Object, Read},
     reflect::{Reflector, Watch},
     source::Scope,
 };
-use crate::Objects;
+use crate::{Objects, Store};
 use futures_util::future::BoxFuture;
-use std::fmt;
+use serde::Serialize;
+use serde_json::Value;
+use std::{fmt, io};
 
 /// A kind that is watched.
 pub(crate) struct Kind {
@@ -30,6 +33,10 @@ pub(crate) struct Kind {
     pub(crate) count: fn(&Objects) -> usize,
     /// Forgets objects that are not chosen.
     pub(crate) retain: fn(&mut Objects, &Chosen<'_>),
+    /// Writes its objects, a line each: its name and the object.
+    pub(crate) save: fn(&Objects, &mut dyn io::Write) -> io::Result<()>,
+    /// Puts in an object that was written; false = it cannot be read.
+    pub(crate) restore: fn(&mut Objects, Value) -> bool,
 }
 
 /// Whether an object is chosen.
@@ -78,9 +85,25 @@ macro_rules! kind {
                 watch: |it| Box::pin(Reflector::new(it, |objects| &mut objects.$store).run()),
                 count: |objects| objects.$store.len(),
                 retain: |objects, chosen| objects.$store.retain(|key, _| chosen(key)),
+                save: |objects, out| save(stringify!($type), &objects.$store, out),
+                restore: |objects, value| restore(&mut objects.$store, value),
             }
         }
     };
+}
+
+fn save<T: Serialize>(kind: &str, store: &Store<T>, out: &mut dyn io::Write) -> io::Result<()> {
+    for object in store.values() {
+        write!(out, "{kind} ")?;
+        serde_json::to_writer(&mut *out, &**object)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+fn restore<T: Object>(store: &mut Store<T>, value: Value) -> bool {
+    let Read { key, object } = Read::of(value);
+    object.map(|object| store.insert(key, object)).is_ok()
 }
 
 /// All kinds that are watched.

@@ -14,6 +14,7 @@ mod supervise;
 
 pub(crate) use change::Change;
 pub use client::Connector;
+pub use discover::Versions;
 pub(crate) use kind::{KINDS, Kind};
 pub(crate) use report::{Report, Reports};
 pub(crate) use source::Source;
@@ -28,6 +29,7 @@ use tokio::{sync::watch, task::JoinHandle};
 pub(crate) struct ClusterWatch {
     needs: watch::Sender<Needs>,
     clients: watch::Receiver<Option<Client>>,
+    versions: watch::Receiver<Versions>,
     task: JoinHandle<()>,
 }
 
@@ -36,8 +38,9 @@ impl ClusterWatch {
     pub(crate) fn start(options: ClusterOptions, connector: Connector, reports: Reports) -> Self {
         let (needs, needed) = watch::channel(Needs::default());
         let (found, clients) = watch::channel(None);
-        let supervisor = Supervisor::new(options, connector, needed, found, reports);
-        Self { needs, clients, task: tokio::spawn(supervisor.run()) }
+        let (told, versions) = watch::channel(Versions::default());
+        let supervisor = Supervisor::new(options, connector, needed, (found, told), reports);
+        Self { needs, clients, versions, task: tokio::spawn(supervisor.run()) }
     }
 
     /// Watches exactly these Secrets and ConfigMaps from now on.
@@ -52,6 +55,11 @@ impl ClusterWatch {
     /// The way to the API server, once it has answered.
     pub(crate) fn client(&self) -> watch::Receiver<Option<Client>> {
         self.clients.clone()
+    }
+
+    /// The versions that the API server has, as far as that is known.
+    pub(crate) fn versions(&self) -> watch::Receiver<Versions> {
+        self.versions.clone()
     }
 }
 

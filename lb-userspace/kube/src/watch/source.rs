@@ -16,7 +16,7 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// The namespace that all of its objects are in.
-    pub(super) fn namespace(&self) -> Option<&str> {
+    pub(crate) fn namespace(&self) -> Option<&str> {
         match self {
             Self::All => None,
             Self::Namespace(namespace) => Some(namespace),

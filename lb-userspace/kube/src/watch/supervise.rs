@@ -3,7 +3,7 @@
 use super::{
     backoff::Backoff,
     client::Connector,
-    discover::{self, Served},
+    discover::{self, Served, Versions},
     kind::{KINDS, Kind},
     reflect::Watch,
     report::{Report, Reports},
@@ -37,6 +37,7 @@ pub(super) struct Supervisor {
     connector: Connector,
     needs: watch::Receiver<Needs>,
     found: watch::Sender<Option<Client>>,
+    versions: watch::Sender<Versions>,
     reports: Reports,
     /// The way to the API server for reflectors, once there is one.
     clients: Option<watch::Sender<Client>>,
@@ -61,7 +62,7 @@ impl Supervisor {
         options: ClusterOptions,
         connector: Connector,
         needs: watch::Receiver<Needs>,
-        found: watch::Sender<Option<Client>>,
+        (found, versions): (watch::Sender<Option<Client>>, watch::Sender<Versions>),
         reports: Reports,
     ) -> Self {
         Self {
@@ -69,6 +70,7 @@ impl Supervisor {
             connector,
             needs,
             found,
+            versions,
             reports,
             clients: None,
             served: Served::default(),
@@ -156,6 +158,11 @@ impl Supervisor {
         } else {
             self.served.versions.extend(found.versions);
         }
+        self.versions.send_if_modified(|it| {
+            let is_news = *it != self.served.versions;
+            it.clone_from(&self.served.versions);
+            is_news
+        });
     }
 
     /// Runs a reflector for what is wanted and there, and for nothing else.

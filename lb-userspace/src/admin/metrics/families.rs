@@ -31,6 +31,10 @@ families! {
         "1 if changes in the cluster come as they happen, else 0.";
     CLUSTER_SINCE "lb_cluster_since_timestamp_seconds" "gauge" ["cluster"]
         "Since when that is so, seconds since the Unix epoch.";
+    CLUSTER_SAVED "lb_cluster_saved" "gauge" ["cluster"]
+        "1 while what was saved before the start is served, since the API server is away, else 0.";
+    CLUSTER_PROBLEMS "lb_cluster_problems" "gauge" ["cluster", "reason"]
+        "What the operator has to put right in the cluster; lbctl get clusters says what.";
     CLUSTER_OBJECTS "lb_cluster_objects" "gauge" ["cluster", "kind"]
         "Objects of the cluster that are known.";
     CLUSTER_MALFORMED "lb_cluster_malformed_objects" "gauge" ["cluster"]

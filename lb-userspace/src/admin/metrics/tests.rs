@@ -1,5 +1,9 @@
 use super::*;
-use crate::{config, kube::ClusterState, proxy::snapshot::Context};
+use crate::{
+    config,
+    kube::{ClusterProblem, ClusterState},
+    proxy::snapshot::Context,
+};
 use families::{ALL, Family};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,6 +31,12 @@ fn rendered() -> String {
         name: "blue".to_owned(),
         state: ClusterState::Away,
         since_ms: 5_000,
+        saved_at_ms: None,
+        problems: vec![ClusterProblem {
+            reason: "LeaseForbidden".to_owned(),
+            message: "no".to_owned(),
+            hint: "allow it".to_owned(),
+        }],
         last_error: None,
         forbidden: BTreeMap::new(),
         malformed: [("Service a/x".to_owned(), "no".to_owned())].into(),
@@ -49,6 +59,8 @@ fn tells_what_is_counted() {
         "lb_access_log_dropped_lines_total 3",
         "lb_cluster_watched{cluster=\"blue\"} 0",
         "lb_cluster_since_timestamp_seconds{cluster=\"blue\"} 5",
+        "lb_cluster_saved{cluster=\"blue\"} 0",
+        "lb_cluster_problems{cluster=\"blue\",reason=\"LeaseForbidden\"} 1",
         "lb_cluster_objects{cluster=\"blue\",kind=\"Service\"} 2",
         "lb_cluster_malformed_objects{cluster=\"blue\"} 1",
         "lb_listener_connections{listener=\"web\"} 0",

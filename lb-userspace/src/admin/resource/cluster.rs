@@ -13,7 +13,10 @@ pub fn degraded(clusters: &[ClusterReport]) -> Vec<String> {
     let told = away.map(|it| {
         let ClusterReport { name, state, last_error, .. } = it;
         let why = last_error.as_deref().unwrap_or("it has not been read yet");
-        format!("cluster {name} is {}: {why}", state.name())
+        match state {
+            ClusterState::Saved => format!("cluster {name} is served as it was saved: {why}"),
+            state => format!("cluster {name} is {}: {why}", state.name()),
+        }
     });
     told.collect()
 }

@@ -59,7 +59,9 @@ fn sources(
     let prefixes = address::prefixes(&list.value, report);
     let is_of = |ipv4: bool| prefixes.iter().any(|it| it.addr().is_ipv4() == ipv4);
     let unserved = vips.iter().find(|vip| !is_of(vip.address.is_ipv4()));
-    if let Some(vip) = unserved.filter(|_| prefixes.len() == list.value.len() && !prefixes.is_empty()) {
+    if let Some(vip) =
+        unserved.filter(|_| prefixes.len() == list.value.len() && !prefixes.is_empty())
+    {
         let family = address::family(vip.address.is_ipv4());
         let any = if vip.address.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
         let message = format!("`sources` has no {family} prefix, so {vip} would serve nobody");
