@@ -1,5 +1,6 @@
 //! Maps that fail when they are told to, and outlive the router.
 
+use ipnet::IpNet;
 use lb_common::abi::{BackendEntry, BackendId, Features, VipEntry};
 use lb_userspace::{
     model::Vip,
@@ -82,6 +83,14 @@ impl MapStore for Maps {
 
     fn put_ring(&mut self, vip: u32, slots: &[u32]) -> Result<(), Failed> {
         self.step(|it| it.put_ring(vip, slots))
+    }
+
+    fn put_sources(&mut self, vip: u32, ranges: &BTreeSet<IpNet>) -> Result<(), Failed> {
+        self.step(|it| it.put_sources(vip, ranges))
+    }
+
+    fn remove_sources(&mut self, vip: u32, ranges: &BTreeSet<IpNet>) -> Result<(), Failed> {
+        self.step(|it| it.remove_sources(vip, ranges))
     }
 
     fn put_locals(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<(), Failed> {

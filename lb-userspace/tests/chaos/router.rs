@@ -69,8 +69,8 @@ impl Router {
         let (told, outcomes) = watch::channel(Outcome::default());
         let (reports, _) = watch::channel(Vec::new());
         self.lives_count += 1;
-        let channels =
-            Channels { outputs, outcomes, reports, identity: format!("life {}", self.lives_count) };
+        let identity = format!("life {}", self.lives_count);
+        let channels = Channels { outputs, outcomes, reports, identity, saved: None };
         let servers = self.servers.clone();
         let connector = Connector::new(move |options: &ClusterOptions| {
             let found = servers.iter().find(|it| name(it) == options.name).map(Way::client);
