@@ -221,7 +221,8 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
             }
             Event::Reloading => self.manager.reloading(),
             // Only the first that asks gets it; another one is told nothing, and gives up.
-            Event::HandOver(offer) => self.successor = self.successor.take().or(Some(offer)),
+            // Who asked before may have died since; of two that live, one has to go anyway.
+            Event::HandOver(offer) => self.successor = Some(offer),
             Event::Stop => return true,
         }
         false

@@ -20,7 +20,7 @@ impl Latency {
         let last = times.len().saturating_sub(1);
         let at = |per_mille: usize| {
             let time = times.get(last * per_mille / 1_000).copied();
-            time.unwrap_or_default().as_secs_f64() * 1e6
+            time.unwrap_or_default().as_nanos() as f64 / 1e3
         };
         Self { p50_us: at(500), p99_us: at(990), p999_us: at(999) }
     }
