@@ -33,6 +33,7 @@ pub struct ProxySettings {
     pub connections_max: u32,
     /// Some requests are refused while what is ready waits longer than this for a worker's CPU;
     /// `None` = never.
+    #[serde(default = "queue_delay_max", skip_serializing_if = "is_usual_queue_delay_max")]
     pub queue_delay_max: Option<Duration>,
     /// How long open requests may go on when the proxy stops or hands over.
     pub drain_timeout: Duration,
@@ -45,11 +46,21 @@ impl Default for ProxySettings {
         Self {
             workers: None,
             connections_max: 262_144,
-            queue_delay_max: Some(Duration::from_millis(50)),
+            queue_delay_max: queue_delay_max(),
             drain_timeout: Duration::from_secs(30),
             access_log: None,
         }
     }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the field's type")]
+fn queue_delay_max() -> Option<Duration> {
+    Some(Duration::from_millis(50))
+}
+
+#[expect(clippy::ref_option, reason = "serde's signature")]
+fn is_usual_queue_delay_max(it: &Option<Duration>) -> bool {
+    *it == queue_delay_max()
 }
 
 /// The access log: a JSON object a line.

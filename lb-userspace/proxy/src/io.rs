@@ -1,13 +1,14 @@
 //! A byte stream to a peer: TCP, with TLS or without.
 
 use bytes::{Buf, Bytes};
+use socket2::SockRef;
 use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf},
     net::TcpStream,
 };
 
@@ -66,6 +67,26 @@ impl Io {
             Self::ServerTls(stream) => Some(stream.stream().get_ref().0.stream()),
             Self::ClientTls(stream) => Some(stream.get_ref().0),
             Self::Memory(_) => None,
+        }
+    }
+
+    /// Writes what the end of the connection, which comes next, may go along with: one segment less,
+    /// in both directions (`MSG_MORE`, send(2)).
+    pub fn poll_write_last(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Self::Tcp(stream) = self else { return Pin::new(self).poll_write(context, bytes) };
+        let socket = &stream.stream;
+        loop {
+            std::task::ready!(socket.poll_write_ready(context))?;
+            let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
+            let send = || SockRef::from(socket).send_with_flags(bytes, flags);
+            match socket.try_io(Interest::WRITABLE, send) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
         }
     }
 

@@ -190,7 +190,8 @@ mod tests {
     fn refusals_cost_no_more_than_their_budget() {
         let (mut control, mut now) = (Control::default(), Instant::now());
         turns(&mut control, &mut now, Duration::from_millis(150), Duration::from_secs(10));
-        assert_eq!(refused(&mut control, now, 100_000) as f64, REFUSALS_MAX);
+        let all = refused(&mut control, now, 100_000) as f64;
+        assert!((all - REFUSALS_MAX).abs() < 1.0, "{all}");
         let half = now + Duration::from_millis(50);
         let more = refused(&mut control, half, 100_000) as f64;
         assert!((more - REFUSALS_MAX / 2.0).abs() <= 1.0, "{more}");

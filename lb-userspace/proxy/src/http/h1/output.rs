@@ -32,6 +32,7 @@ pub(super) struct Output {
     tail: &'static [u8],
     sent_bytes: usize,
     written_bytes: u64,
+    is_last: bool,
 }
 
 impl Output {
@@ -63,6 +64,11 @@ impl Output {
         self.text.is_empty() && self.data.is_empty() && self.tail.is_empty()
     }
 
+    /// What is there now is the last: the connection ends as soon as it is written.
+    pub(super) fn close_behind(&mut self) {
+        self.is_last = true;
+    }
+
     /// Bytes written so far, of everything.
     pub(super) fn written_bytes(&self) -> u64 {
         self.written_bytes
@@ -79,13 +85,14 @@ impl Output {
         }
         while !self.is_empty() {
             let text = self.text.get(self.sent_bytes..).unwrap_or_default();
-            let io = Pin::new(&mut *io);
-            let written = if self.data.is_empty() && self.tail.is_empty() {
-                ready!(io.poll_write(context, text))?
-            } else {
+            let written = if !self.data.is_empty() || !self.tail.is_empty() {
                 let slices = [text, &self.data, self.tail].map(IoSlice::new);
                 let slices = slices.get(usize::from(text.is_empty())..).unwrap_or_default();
-                ready!(io.poll_write_vectored(context, slices))?
+                ready!(Pin::new(&mut *io).poll_write_vectored(context, slices))?
+            } else if self.is_last {
+                ready!(io.poll_write_last(context, text))?
+            } else {
+                ready!(Pin::new(&mut *io).poll_write(context, text))?
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));

@@ -13,6 +13,8 @@ pub(super) struct Sender {
     framing: Framing,
     sent_bytes: u64,
     is_ended: bool,
+    /// The connection is closed when all of it is written.
+    closes: bool,
 }
 
 /// Why a body could not be sent to its end.
@@ -29,7 +31,12 @@ pub(super) enum Failure {
 impl Sender {
     /// Sends a body so framed; [`Framing::Close`] is also for tunnels.
     pub(super) fn new(framing: Framing) -> Self {
-        Self { framing, sent_bytes: 0, is_ended: framing == Framing::None }
+        Self { framing, sent_bytes: 0, is_ended: framing == Framing::None, closes: false }
+    }
+
+    /// Whether the connection is closed, or shut down, at once when all of it is written.
+    pub(super) fn closing(self, closes: bool) -> Self {
+        Self { closes, ..self }
     }
 
     /// Bytes of the body that were put.
@@ -58,6 +65,9 @@ impl Sender {
             }
             let mut owner = owner.borrow_mut();
             let was_full = owner.wire().output.is_full();
+            if self.is_ended && self.closes {
+                owner.wire().output.close_behind();
+            }
             ready!(owner.wire().poll_flush(context)).map_err(|_| Failure::Peer)?;
             if self.is_ended {
                 return Poll::Ready(Ok(()));

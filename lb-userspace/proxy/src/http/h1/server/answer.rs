@@ -174,7 +174,7 @@ impl<S: Service + 'static> Server<S> {
             };
             encode::response(shared.wire.output.text(), &line, &response.fields);
         }
-        let mut sender = Sender::new(framing);
+        let mut sender = Sender::new(framing).closing(closes);
         let sent = self.send(&mut sender, &mut body).await;
         drop(body);
         self.finish(response, &sender, sent.is_ok());
