@@ -73,8 +73,8 @@ impl Me {
     /// wishes for: always, or the first `times` that it is asked for.
     fn is_faulty(&self, request: &Request<Incoming>, path: String) -> bool {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.push(path.clone());
-        let count = asked.iter().filter(|it| **it == path).count();
+        let count = asked.iter().filter(|it| **it == path).count() + 1;
+        asked.push(path);
         let times = parameter(request, "times").and_then(|it| it.parse().ok());
         times.is_none_or(|times: usize| count <= times)
     }

@@ -25,6 +25,7 @@ pub(crate) fn all() -> Vec<&'static Case> {
         http::cors::CASES,
         http::mirror::CASES,
         http::retry::CASES,
+        http::guard::CASES,
         backend_tls::CASES,
         grpc::CASES,
         tls::CASES,

@@ -3,8 +3,8 @@
 use super::scene::{HTTP, PARENT, space};
 use lb_tests::conformance::{
     Ask, Case,
-    Feature::{GRPCRoute, GRPCRouteNamedRouteRule, ReferenceGrant},
-    Space,
+    Feature::{BackendTLSPolicy, GRPCRoute, GRPCRouteNamedRouteRule, ReferenceGrant},
+    Space, Speaks,
 };
 use std::net::IpAddr;
 
@@ -23,6 +23,7 @@ pub(crate) const CASES: &[Case] = &[
         &[GRPCRoute, GRPCRouteNamedRouteRule],
     ),
     Case::ours("grpc_route_request_header_modifier", &[GRPCRoute]),
+    Case::ours("grpc_route_backend_tls_policy", &[BackendTLSPolicy, GRPCRoute]),
     Case::ours("grpc_route_invalid_references", &[GRPCRoute, ReferenceGrant]),
 ];
 
@@ -163,6 +164,23 @@ fn grpc_route_request_header_modifier() {
     assert_eq!(answer.asked_header("x-set"), ["set"]);
     assert_eq!(answer.asked_header("x-add"), ["more"]);
     assert!(answer.asked_header("x-remove").is_empty());
+}
+
+#[test]
+fn grpc_route_backend_tls_policy() {
+    let mut space = space("grpc-tls", &[]);
+    let issued = space.suite().authority.issue(&["inner.example"]).unwrap();
+    let mut config = (*issued.server(None).unwrap()).clone();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    space.backends_speaking("secure", 1, &Speaks::Https(config.into()), "");
+    space.authority("ca");
+    space.backend_policy("policy", "secure", "hostname: inner.example", "ca");
+    space.gateway("gateway", HTTP);
+    space.attach("GRPCRoute", "route", PARENT, "", "secure");
+    let ask = call(space.address("gateway"), "/echo.Echo/Any");
+    space.reaches(&ask, "secure");
+    space.backend_policy("policy", "secure", "hostname: wrong.example", "ca");
+    space.ask(&ask, "no backend answers", |it| it.echoed.is_none());
 }
 
 #[test]

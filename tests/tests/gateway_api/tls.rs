@@ -2,8 +2,11 @@
 
 use super::scene::{PARENT, space};
 use lb_tests::conformance::{
-    Case,
-    Feature::{ReferenceGrant, TLSRoute, TLSRouteModeMixed, TLSRouteModeTerminate},
+    Ask, Case,
+    Feature::{
+        BackendTLSPolicy, HTTPRoute, ReferenceGrant, TLSRoute, TLSRouteModeMixed,
+        TLSRouteModeTerminate,
+    },
     Space, Speaks, Trust,
 };
 use serde_json::json;
@@ -60,6 +63,11 @@ pub(crate) const CASES: &[Case] = &[
         "TLSRouteTerminateSimpleSameNamespace",
         "tls_route_terminate_simple_same_namespace",
         &[TLSRoute, TLSRouteModeTerminate],
+    ),
+    Case::ours("tls_route_beside_https_at_a_port", &[HTTPRoute, TLSRoute]),
+    Case::ours(
+        "tls_route_terminate_backend_tls_policy",
+        &[BackendTLSPolicy, TLSRoute, TLSRouteModeTerminate],
     ),
     Case::provisional(
         "TLSRouteMixedTerminationSameNamespace",
@@ -322,4 +330,37 @@ fn tls_route_mixed_termination_same_namespace() {
         let path = format!("/status/listeners/{place}/attachedRoutes");
         space.value("Gateway", "gateway", &path, &1.into());
     }
+}
+
+#[test]
+fn tls_route_terminate_backend_tls_policy() {
+    let space = secured("reencrypt", &["inner"], &["inner.example"]);
+    space.authority("ca");
+    space.backend_policy("policy", "inner", "hostname: inner.example", "ca");
+    space.certificate("tls", &["outer.example"]);
+    space.gateway("gateway", &format!("[{}]", terminating("outer")));
+    space.attach("TLSRoute", "route", PARENT, "outer.example", "inner");
+    let (address, trust) = (space.address("gateway"), trust(&space, "outer.example"));
+    space.line_from(address, 8443, Some(&trust), "inner");
+    space.backend_policy("policy", "inner", "hostname: wrong.example", "ca");
+    space.no_line(address, 8443, Some(&trust));
+}
+
+#[test]
+fn tls_route_beside_https_at_a_port() {
+    let mut space = secured("beside", &["inner"], &["inner.example"]);
+    space.backend("web");
+    space.certificate("tls", &["outer.example"]);
+    space.gateway(
+        "gateway",
+        "[{name: https, port: 443, protocol: HTTPS, hostname: outer.example, tls: {certificateRefs: \
+         [{name: tls}]}}, {name: tls, port: 443, protocol: TLS, hostname: inner.example, tls: {mode: \
+         Passthrough}}]",
+    );
+    space.attach("HTTPRoute", "outer", PARENT, "", "web");
+    space.attach("TLSRoute", "inner", PARENT, "inner.example", "inner");
+    let address = space.address("gateway");
+    let ask = Ask::get(address, 443, "outer.example", "/").secure(space.suite());
+    space.reaches(&ask, "web");
+    space.line_from(address, 443, Some(&trust(&space, "inner.example")), "inner");
 }

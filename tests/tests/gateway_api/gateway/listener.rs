@@ -28,6 +28,7 @@ pub(crate) const CASES: &[Case] = &[
         "gateway_with_attached_routes_with_port_8080",
         &[GatewayPort8080, HTTPRoute],
     ),
+    Case::ours("gateway_name_maximum_length", &[HTTPRoute]),
     Case::ours("gateway_port_8080", &[GatewayPort8080, HTTPRoute]),
     Case::upstream(
         "GatewayHTTPListenerIsolation",
@@ -159,6 +160,19 @@ fn gateway_with_attached_routes() {
     space.value("Gateway", "broken", "/status/listeners/0/attachedRoutes", &1.into());
     space.listener_condition("broken", 0, "ResolvedRefs", "False", "InvalidCertificateRef");
     space.listener_condition("broken", 0, "Programmed", "False", "Invalid");
+}
+
+/// The longest name that an object may have.
+const NAME_BYTES_MAX: usize = 253;
+
+#[test]
+fn gateway_name_maximum_length() {
+    let space = space("long-name", &["web"]);
+    let name = ["gateway"; NAME_BYTES_MAX / 7 + 1].concat();
+    let name = &name[..NAME_BYTES_MAX];
+    space.gateway(name, HTTP);
+    space.attach("HTTPRoute", "route", &format!("{{name: {name}}}"), "", "web");
+    space.reaches(&get(space.address(name), "any.example", "/"), "web");
 }
 
 const TWO_PORTS: &str =

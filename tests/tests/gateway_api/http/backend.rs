@@ -65,6 +65,8 @@ fn http_route_service_types() {
                  headless, port: 8080}]}\n";
     let (space, address) = routed("services", &["own", "headless"], rules);
     // Slices without a controller, which are those of `backend`, and no address of the Service's.
+    // A Service does not become headless: another one is made.
+    space.delete("Service", "headless");
     space.apply(
         "{apiVersion: v1, kind: Service, metadata: {name: headless}, spec: {clusterIP: None, ports: [{name: \
          main, port: 8080, protocol: TCP}]}}",
