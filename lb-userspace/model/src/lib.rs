@@ -11,6 +11,7 @@ mod route;
 mod secret;
 mod service;
 mod settings;
+mod shared;
 mod tls;
 mod upstream;
 mod vip;
@@ -33,6 +34,7 @@ pub use route::{
 pub use secret::Secret;
 pub use service::{Affinity, ForwardingMode, Service, UdpPolicy};
 pub use settings::{Settings, TunnelSource};
+pub use shared::Shared;
 pub use tls::{
     Certificate, ClientAuth, ClientAuthMode, ListenerTls, SubjectAltName, TlsVersion, UpstreamTls,
     Verify,

@@ -1,6 +1,6 @@
 //! What the L7 proxy should do.
 
-use super::{Certificate, Listener, Route, StreamRoute, Upstream};
+use super::{Certificate, Listener, Route, Shared, StreamRoute, Upstream};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,8 +14,9 @@ pub struct Proxy {
     pub settings: ProxySettings,
     /// Listeners by name.
     pub listeners: BTreeMap<String, Listener>,
-    /// HTTP routes by name.
-    pub routes: BTreeMap<String, Route>,
+    /// HTTP routes by name. There may be many of them, and what is made of them is made of those
+    /// that are not the same as before.
+    pub routes: BTreeMap<String, Shared<Route>>,
     /// Routes of TCP, TLS and UDP listeners by name.
     pub stream_routes: BTreeMap<String, StreamRoute>,
     /// Upstreams by name.

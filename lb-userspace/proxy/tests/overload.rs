@@ -116,7 +116,7 @@ fn configuration(address: SocketAddr, origin: SocketAddr) -> Proxy {
             ..ProxySettings::default()
         },
         listeners: [("web".to_owned(), listener)].into(),
-        routes: [("all".to_owned(), route)].into(),
+        routes: [("all".to_owned(), route.into())].into(),
         upstreams: [("origin".to_owned(), upstream)].into(),
         ..Proxy::default()
     }

@@ -11,6 +11,7 @@ use crate::{
     watch::{ClusterWatch, Report, Reports},
 };
 use futures_util::future::join_all;
+use lb_model::Desired;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -72,7 +73,7 @@ pub(super) struct Run {
     sent: Output,
     has_sent: bool,
     /// What is to be said when that runs.
-    lowered: Option<Lowered>,
+    lowered: Option<Arc<Lowered>>,
     writing: Writing,
     /// Where what clusters have is kept.
     shelf: Option<Shelf>,
@@ -320,8 +321,9 @@ impl Run {
     }
 
     async fn send(&mut self, mut lowered: Lowered) -> Result<(), mpsc::error::SendError<Output>> {
-        let desired = std::mem::take(&mut lowered.desired);
-        self.lowered = Some(lowered);
+        let mut desired = std::mem::take(&mut lowered.desired);
+        share(&mut desired, &self.sent.desired);
+        self.lowered = Some(Arc::new(lowered));
         let configuration = self.configuration();
         let is_same = desired == *self.sent.desired && configuration == self.sent.configuration;
         if std::mem::replace(&mut self.has_sent, true) && is_same {
@@ -349,15 +351,15 @@ impl Run {
         }
         let Some(mut lowered) = self.lowered.clone() else { return };
         if let Some(why) = &outcome.refused {
-            lowered.refuse(why);
+            Arc::make_mut(&mut lowered).refuse(why);
         }
         for (object, why) in &outcome.problems {
             // `listener NS/GATEWAY/SECTION`: names of objects have no spaces.
             let name = object.rsplit(' ').next().unwrap_or_default();
             if object == CONFIG_MAP {
-                lowered.notices.extend(self.misconfigured(why));
+                Arc::make_mut(&mut lowered).notices.extend(self.misconfigured(why));
             } else {
-                lowered.fail(name, why);
+                Arc::make_mut(&mut lowered).fail(name, why);
             }
         }
         self.writing.say(lowered, &self.world, &self.tracked);
@@ -382,6 +384,16 @@ impl Run {
             report
         });
         self.published.send_replace(reports.collect());
+    }
+}
+
+/// Has what is as before be the same as before: it is compared, copied and compiled once.
+fn share(desired: &mut Desired, before: &Desired) {
+    let known = &before.proxy.routes;
+    for (name, route) in &mut desired.proxy.routes {
+        if let Some(same) = known.get(name).filter(|it| *it == route) {
+            *route = same.clone();
+        }
     }
 }
 

@@ -84,8 +84,8 @@ impl Writing {
     }
 
     /// Says this from now on.
-    pub(super) fn say(&mut self, lowered: Lowered, world: &World, tracked: &[Tracked]) {
-        self.said = Some(Arc::new(lowered));
+    pub(super) fn say(&mut self, lowered: Arc<Lowered>, world: &World, tracked: &[Tracked]) {
+        self.said = Some(lowered);
         self.repeat(world, tracked);
     }
 

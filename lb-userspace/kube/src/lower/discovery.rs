@@ -97,7 +97,7 @@ fn add(
         age: place as u64,
         rules: vec![made],
     };
-    draft.desired.proxy.routes.insert(format!("discovery/{key}/{place}"), route);
+    draft.desired.proxy.routes.insert(format!("discovery/{key}/{place}"), route.into());
 }
 
 fn upstream(

@@ -37,6 +37,8 @@ pub struct Upstream {
     seed: u64,
     present: ArcSwap<Present>,
     wanted: Mutex<Endpoints>,
+    /// What it was compiled of.
+    model: lb_model::Upstream,
 }
 
 /// What a choice among endpoints depends on.
@@ -67,7 +69,7 @@ struct Present {
 }
 
 impl Upstream {
-    /// Compiles an upstream. What is known about its endpoints, DNS included, is taken over from
+    /// Compiles an upstream; `previous` itself is the answer if it is what is wanted. What is known about its endpoints, DNS included, is taken over from
     /// `previous`, by name and address. `tls` is the compiled form of [`lb_model::Upstream::tls`];
     /// `seed` is the same on all routers.
     pub fn compile(
@@ -77,6 +79,9 @@ impl Upstream {
         seed: u64,
         previous: Option<&Arc<Self>>,
     ) -> Arc<Self> {
+        if let Some(before) = previous.filter(|it| it.seed == seed && it.is_of(model)) {
+            return Arc::clone(before);
+        }
         let settings = Arc::new(Settings::new(name, model, tls));
         let shared = previous.map(|it| Arc::clone(&it.shared)).unwrap_or_default();
         let answers = previous.map(|it| it.lock().answers.clone()).unwrap_or_default();
@@ -94,7 +99,14 @@ impl Upstream {
             wanted: Mutex::new(wanted),
             settings,
             shared,
+            model: model.clone(),
         })
+    }
+
+    /// Whether it was compiled of this, and is as it was then. With TLS that cannot be told: files
+    /// may have changed.
+    fn is_of(&self, model: &lb_model::Upstream) -> bool {
+        model.tls.is_none() && self.model == *model && self.lock().configured == model.endpoints
     }
 
     /// Takes other endpoints, without anyone who holds the upstream having to know.

@@ -109,7 +109,7 @@ impl<'a> Attached<'a> {
         let mut attached = Self { routes: HashMap::new(), streams: HashMap::new() };
         for (name, route) in &wanted.routes {
             for listener in &route.listeners {
-                attached.routes.entry(listener).or_default().push((name, route));
+                attached.routes.entry(listener).or_default().push((name, &**route));
             }
         }
         for (name, route) in &wanted.stream_routes {

@@ -16,7 +16,7 @@ use crate::{
     secure::{CertificateReport, Certificates, ClientTls},
     send::Upstream,
 };
-use lb_model::{AccessLog, Route, StreamRoute};
+use lb_model::{AccessLog, Route, Shared, StreamRoute};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
@@ -35,7 +35,7 @@ pub struct Snapshot {
     /// Rules by name.
     pub rules: BTreeMap<Arc<str>, Arc<Rule>>,
     /// HTTP routes by name, as they are wanted.
-    pub routes: BTreeMap<String, Route>,
+    pub routes: BTreeMap<String, Shared<Route>>,
     /// Routes of sessions by name, as they are wanted.
     pub stream_routes: BTreeMap<String, StreamRoute>,
     /// Listeners by where clients connect, TCP.
@@ -136,11 +136,20 @@ impl Snapshot {
 
     fn compile_rules(&mut self, wanted: &lb_model::Proxy, context: Context<'_>) {
         for (name, route) in &wanted.routes {
+            let before = context.previous.routes.get(name);
+            let is_same = before.is_some_and(|it| it.is_same(route));
             for (index, rule) in route.rules.iter().enumerate() {
                 let key: Arc<str> = rule::name(name, index, rule).into();
                 // A body limit that the rule leaves to its listeners is the smallest of theirs.
                 let listeners = route.listeners.iter().filter_map(|it| wanted.listeners.get(it));
                 let body_bytes_max = listeners.filter_map(|it| it.http.body_bytes_max).min();
+                let before = context.previous.rules.get_key_value(&key).filter(|_| is_same);
+                if let Some((key, before)) = before
+                    && before.is_good(rule, body_bytes_max, &self.upstreams)
+                {
+                    self.rules.insert(Arc::clone(key), Arc::clone(before));
+                    continue;
+                }
                 match Rule::compile(&key, rule, body_bytes_max, &self.upstreams, context) {
                     Ok(compiled) => drop(self.rules.insert(key, Arc::new(compiled))),
                     Err(error) => self.problem(format!("route {key}"), error.to_string()),

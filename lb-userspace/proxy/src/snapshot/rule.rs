@@ -22,6 +22,7 @@ pub struct Rule {
     pub connect: bool,
     /// What is counted.
     pub stats: Arc<RuleStats>,
+    body_bytes_max: Option<u64>,
 }
 
 /// A rule's name: its route's, and after a `/` its own or its place.
@@ -41,6 +42,23 @@ impl Rule {
             Method::Trace => false,
             _ => true,
         }
+    }
+
+    /// Whether compiling what it was compiled of gives the same again: nothing else differs.
+    pub(super) fn is_good(
+        &self,
+        model: &lb_model::Rule,
+        body_bytes_max: Option<u64>,
+        upstreams: &BTreeMap<Arc<str>, Arc<Upstream>>,
+    ) -> bool {
+        let wanted = model.backends.iter().map(|it| upstreams.get(it.upstream.as_deref()?));
+        let mut pairs = wanted.zip(self.plan.backends());
+        self.body_bytes_max == body_bytes_max
+            && pairs.all(|(wanted, it)| match (wanted, &it.upstream) {
+                (Some(wanted), Some(found)) => Arc::ptr_eq(wanted, found),
+                (None, None) => true,
+                _ => false,
+            })
     }
 
     pub(super) fn compile(
@@ -77,6 +95,7 @@ impl Rule {
             filters,
             connect: model.connect,
             stats: stats.unwrap_or_else(|| Arc::new(RuleStats::new(context.worker_count))),
+            body_bytes_max,
         })
     }
 }

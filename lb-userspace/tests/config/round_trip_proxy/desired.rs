@@ -29,7 +29,7 @@ pub(crate) fn proxy() -> impl Strategy<Value = Proxy> {
             let names: Vec<String> = listeners.keys().cloned().collect();
             let routes = (0..).zip(routes).map(|(n, (hosts, rules))| {
                 let listeners = names.iter().take(1 + n % names.len()).cloned().collect();
-                (named("r", n), Route { listeners, hosts, age: n as u64, rules })
+                (named("r", n), Route { listeners, hosts, age: n as u64, rules }.into())
             });
             Proxy {
                 routes: routes.collect(),

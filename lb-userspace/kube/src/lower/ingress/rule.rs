@@ -90,9 +90,9 @@ fn add(
     age: u64,
     rules: Vec<Rule>,
 ) {
-    let fresh = || Route { listeners, hosts, age, rules: Vec::new() };
+    let fresh = || Route { listeners, hosts, age, rules: Vec::new() }.into();
     let route = draft.desired.proxy.routes.entry(name).or_insert_with(fresh);
-    route.rules.extend(rules);
+    route.make_mut().rules.extend(rules);
 }
 
 /// The hosts of a claim: its own and those of `server-alias`.

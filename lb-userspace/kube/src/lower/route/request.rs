@@ -35,7 +35,7 @@ pub(super) fn lower<'a>(
                 _ => source.name(),
             };
             let route = Route { listeners, hosts, age: source.age, rules };
-            draft.desired.proxy.routes.insert(name, route);
+            draft.desired.proxy.routes.insert(name, route.into());
         }
         all.get_or_insert(findings);
     }

@@ -8,18 +8,18 @@ use super::{
 };
 use crate::{
     config::{located::Located, schema},
-    model::{HostPattern, Route},
+    model::{HostPattern, Route, Shared},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn all(list: &[schema::Route], cx: &mut Context<'_>) -> BTreeMap<String, Route> {
+pub(super) fn all(list: &[schema::Route], cx: &mut Context<'_>) -> BTreeMap<String, Shared<Route>> {
     let mut taken = Taken::default();
     let mut routes = BTreeMap::new();
     for (age, file) in (0..).zip(list) {
         let name = taken.take("route", &file.name, cx.report);
         let route = one(file, age, cx);
         if let Some(name) = name {
-            routes.insert(name, route);
+            routes.insert(name, route.into());
         }
     }
     routes
