@@ -211,8 +211,8 @@ fn find_or_open<'t, T: Tables>(
 ) -> Result<(&'t BackendEntry, NatEntry), Outcome> {
     if let Some(entry) = tables.nat_hit(&flow.key, flow.closes)
         && let Some(backend) = balance::still_living(tables, entry.backend)
-        // A SYN is a new flow, and a draining backend takes none.
-        && !(flow.opens && backend.state != BackendState::Active as u8)
+        // A SYN is a new flow, and a draining backend takes none; what migrates leaves it.
+        && (backend.state == BackendState::Active as u8 || !(flow.opens || migrates(vip, flow)))
     {
         tables.note(|trace| trace.decision = Decision::NatFlow as u8);
         tables.count_event(vip.index, Event::TrackedHit);
@@ -224,6 +224,12 @@ fn find_or_open<'t, T: Tables>(
     let is_break = flow.key.protocol == TCP && !flow.opens;
     tables.count_event(vip.index, if is_break { Event::MissCurrent } else { Event::FlowOpened });
     Ok((pick.backend, entry))
+}
+
+#[inline(always)]
+fn migrates(vip: &VipEntry, flow: &Flow) -> bool {
+    flow.key.protocol == crate::packet::transport::UDP
+        && vip.flags & crate::abi::VIP_FLAG_UDP_STICKS == 0
 }
 
 #[inline(always)]

@@ -2,7 +2,7 @@
 //! stage leaves one source port to take, so a table says exactly which it is.
 
 use lb_common::{
-    abi::{BackendState, Mode},
+    abi::{BackendState, Mode, VIP_FLAG_UDP_STICKS as STICKS},
     verdict::{Event, Outcome},
 };
 use lb_tests::packet::{
@@ -179,6 +179,43 @@ fn later_packets_reuse_the_flow() {
                 to_backend(f).tcp(NAT_PORT, TARGET_PORT),
                 hit(),
             ),
+        );
+    }
+    run(&rows);
+}
+
+#[test]
+fn datagrams_leave_a_draining_backend_if_they_may() {
+    let mut rows = Vec::new();
+    for f in FAMILIES {
+        let drains = || {
+            let state = opened(f, udp(f)).life(1, BackendState::Draining).backend(2, f, MODE);
+            state.change(2, |backend| backend.port = TARGET_PORT.to_be()).ring(0, &[2])
+        };
+        let input = || to_vip(f).udp(CLIENT_PORT, VIP_PORT);
+        let (source, target) = ((f.router(), NAT_PORT), (f.backend(2), TARGET_PORT));
+        let reply = Flow { source: target.into(), destination: source.into(), ..udp(f) };
+        rows.push(
+            Row::new(format!("{}: what sticks stays", f.name()), drains().vip_flags(STICKS))
+                .redirects(
+                    input(),
+                    to_backend(f).udp(NAT_PORT, TARGET_PORT),
+                    Delta::forwarded(1).event(Event::TrackedHit),
+                ),
+        );
+        rows.push(
+            Row::new(format!("{}: what migrates goes by the ring", f.name()), drains())
+                .redirects(
+                    input(),
+                    ip(f.router(), f.backend(2))
+                        .macs(EGRESS_MAC, backend_mac(2))
+                        .hop_limit(62)
+                        .udp(NAT_PORT, TARGET_PORT),
+                    Delta::forwarded(2).event(Event::FlowOpened),
+                )
+                .forgets(records(f, udp(f))[0].clone())
+                .stores(nat_flow(udp(f), 2, source))
+                .stores(nat_reply(reply, 2, udp(f))),
         );
     }
     run(&rows);
