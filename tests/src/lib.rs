@@ -21,6 +21,7 @@ pub mod http2;
 pub mod kube;
 pub mod lab;
 pub mod lbd;
+pub mod load;
 pub mod origin;
 pub mod ours;
 #[expect(

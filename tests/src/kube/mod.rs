@@ -5,6 +5,7 @@
 //! process of the test.
 
 mod access;
+mod bed;
 mod crds;
 mod hand;
 mod objects;
@@ -14,6 +15,7 @@ mod relay;
 mod server;
 mod stand_in;
 
+pub use bed::router_lab;
 pub use pods::{Pod, PodState};
 pub use server::ApiServer;
 pub use stand_in::{Faults, Write};

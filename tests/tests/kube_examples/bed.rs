@@ -1,4 +1,4 @@
-//! Routers with interfaces `wan` and `lan`, and API servers that they reach over the network.
+//! Routers that run what examples say, and what is asked of them.
 
 use std::{
     fs,
@@ -8,14 +8,14 @@ use std::{
 };
 
 use lb_tests::{
-    authority::{Authority, Issued},
+    authority::Authority,
     curl::{Answer, Curl},
     kube::ApiServer,
-    lab::{Host, Lab, Options},
+    lab::{Host, Lab},
     lbd::Daemon,
     wait::eventually,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// How long anything may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
@@ -29,25 +29,6 @@ pub(super) fn example(file: &str) -> String {
 pub(super) fn deployed(file: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
     fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
-}
-
-/// A lab whose router and gateway, which is a second router, have the examples' interfaces.
-pub(super) fn lab(backend_count: usize) -> Lab {
-    let lab = Lab::up(&Options { backend_count, vips_on_backends: Vec::new() }).unwrap();
-    let rename = |from: &str, to: &str| format!("link set dev {from} name {to}");
-    lab.router().ip_batch(&[rename("a0", "wan"), rename("b0", "lan")]).unwrap();
-    lab.gateway().ip_batch(&[rename("eth1", "wan"), rename("eth0", "lan")]).unwrap();
-    lab
-}
-
-/// An API server at an address of a host, and a kubeconfig for who reaches it there. The Lease has
-/// its namespace.
-pub(super) fn cluster(host: &Host) -> (ApiServer, String) {
-    let mut server = ApiServer::stand_in().unwrap();
-    server.install_crds().unwrap();
-    server.apply("{apiVersion: v1, kind: Namespace, metadata: {name: lb-system}}").unwrap();
-    let kubeconfig = server.kubeconfig_at(host, None).unwrap();
-    (server, kubeconfig)
 }
 
 /// lbd on the router with a configuration of an example, and files beside it.
@@ -68,28 +49,6 @@ pub(super) fn run_on(
     }
     daemon.run().unwrap();
     daemon
-}
-
-/// A Secret with a certificate.
-pub(super) fn secret(server: &ApiServer, key: &str, issued: &Issued) {
-    let (namespace, name) = key.split_once('/').unwrap();
-    let object = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-        "metadata": { "name": name, "namespace": namespace },
-        "stringData": { "tls.crt": issued.chain, "tls.key": issued.key },
-    });
-    server.apply(&object.to_string()).unwrap();
-}
-
-/// A ConfigMap with an authority.
-pub(super) fn authority_map(server: &ApiServer, key: &str, authority: &Authority) {
-    let (namespace, name) = key.split_once('/').unwrap();
-    let object = json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": { "name": name, "namespace": namespace },
-        "data": { "ca.crt": authority.pem() },
-    });
-    server.apply(&object.to_string()).unwrap();
 }
 
 /// A client that trusts an authority.

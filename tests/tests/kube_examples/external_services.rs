@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use lb_tests::{
     authority::{Authority, Issued},
     curl::Curl,
-    kube::ApiServer,
+    kube::{ApiServer, router_lab},
     lab::Lab,
     lbd::Daemon,
     origin::{Origin, echo},
@@ -36,11 +36,13 @@ struct Outside {
 
 impl Outside {
     fn start() -> Self {
-        let lab = bed::lab(6);
-        let (server, kubeconfig) = bed::cluster(lab.backend(6).unwrap());
+        let lab = router_lab(6).unwrap();
+        let (server, kubeconfig) = ApiServer::stand_in_at(lab.backend(6).unwrap(), None).unwrap();
         let (ours, theirs) = (Authority::new().unwrap(), Authority::new().unwrap());
-        bed::secret(&server, "default/gateway-cert", &ours.issue(&["pve.local"]).unwrap());
-        bed::authority_map(&server, "default/hypervisors-ca", &theirs);
+        server
+            .set_certificate("default/gateway-cert", &ours.issue(&["pve.local"]).unwrap())
+            .unwrap();
+        server.set_authority("default/hypervisors-ca", &theirs).unwrap();
         server.apply(&bed::example("external-services/manifests.yaml")).unwrap();
 
         let issued = theirs.issue(&["pve.internal"]).unwrap();
@@ -108,9 +110,9 @@ fn hypervisors_are_asked_in_turn_over_tls_that_is_verified() {
     eventually(LIMIT, "the hypervisor is asked again", is_back).unwrap();
 
     // Certificates of another authority are not taken.
-    bed::authority_map(&outside.server, "default/hypervisors-ca", &Authority::new().unwrap());
+    outside.server.set_authority("default/hypervisors-ca", &Authority::new().unwrap()).unwrap();
     bed::asked(&outside.daemon, &outside.curl, HYPERVISORS, |it| it.status >= 500);
-    bed::authority_map(&outside.server, "default/hypervisors-ca", &outside.theirs);
+    outside.server.set_authority("default/hypervisors-ca", &outside.theirs).unwrap();
     bed::asked(&outside.daemon, &outside.curl, HYPERVISORS, is_up);
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use lb_tests::{
     authority::Authority,
     curl::Curl,
-    kube::{ApiServer, Pod, PodState},
+    kube::{ApiServer, Pod, PodState, router_lab},
     lab::{Host, Lab},
     lbd::Daemon,
     origin::{Origin, Request, Response, echo},
@@ -29,8 +29,8 @@ struct App {
 
 impl App {
     fn start() -> Self {
-        let lab = bed::lab(4);
-        let (server, kubeconfig) = bed::cluster(lab.backend(4).unwrap());
+        let lab = router_lab(4).unwrap();
+        let (server, kubeconfig) = ApiServer::stand_in_at(lab.backend(4).unwrap(), None).unwrap();
         server.apply(&bed::example("gateway-api-app/manifests.yaml")).unwrap();
         let web = Origin::start(lab.backend(1).unwrap(), 8080, None).unwrap();
         let api = api(lab.backend(2).unwrap());
@@ -125,7 +125,7 @@ fn behind_a_router_both_hosts_have_tls_and_a_redirect() {
 
     let authority = Authority::new().unwrap();
     let issued = authority.issue(&["synchat.internal", "synchatapi.internal"]).unwrap();
-    bed::secret(&app.server, "default/synchat-tls", &issued);
+    app.server.set_certificate("default/synchat-tls", &issued).unwrap();
     app.server.apply(&bed::example("gateway-api-app/https.yaml")).unwrap();
     bed::await_route(&app.server, "HTTPRoute", "redirect");
     assert_eq!(app.address(), vip, "the address stays");

@@ -6,7 +6,7 @@ use lb_tests::{
     authority::Authority,
     client::{TcpRun, tcp_connections},
     curl::Curl,
-    kube::{ApiServer, Pod},
+    kube::{ApiServer, Pod, router_lab},
     lab::Lab,
     lbd::Daemon,
     origin::Origin,
@@ -120,16 +120,15 @@ struct Site {
 
 impl Site {
     fn start(overlay: Option<&str>) -> Self {
-        let lab = bed::lab(1);
+        let lab = router_lab(1).unwrap();
         let pod = lab.backend(1).unwrap();
-        let mut server = ApiServer::stand_in().unwrap();
-        server.install_crds().unwrap();
+        let (server, kubeconfig) = ApiServer::stand_in_at(pod, Some(ACCOUNT)).unwrap();
         server.apply("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}").unwrap();
         install(&server, overlay);
         let authority = Authority::new().unwrap();
         let issued = authority.issue(&["shop.test", "*.test"]).unwrap();
-        bed::secret(&server, "shop/edge-tls", &issued);
-        bed::authority_map(&server, "shop/pods-ca", &authority);
+        server.set_certificate("shop/edge-tls", &issued).unwrap();
+        server.set_authority("shop/pods-ca", &authority).unwrap();
         server.apply(WISHES).unwrap();
         for service in ["shop/web", "shop/lines"] {
             server.set_pods(service, &[Pod::on(pod)]).unwrap();
@@ -138,7 +137,6 @@ impl Site {
         let origin = Origin::start(pod, 8443, Some(tls)).unwrap();
         let ports = Ports { tcp: vec![7], ..Ports::default() };
         let lines = Server::start(pod, &ports).unwrap();
-        let kubeconfig = server.kubeconfig_at(pod, Some(ACCOUNT)).unwrap();
         let text = configuration(overlay.unwrap_or("base"));
         let daemon = bed::run(&lab, &text, &[("kubeconfig", &kubeconfig)]);
         let curl = Curl::new(lab.client(), IpAddr::from([192, 0, 2, 0]));

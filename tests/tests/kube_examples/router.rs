@@ -9,7 +9,7 @@ use lb_tests::{
     authority::Authority,
     client::{Tally, TcpRun, UdpRun, tcp_connections, udp_exchanges},
     curl::Curl,
-    kube::{ApiServer, Pod},
+    kube::{ApiServer, Pod, router_lab},
     lab::{Host, Lab},
     lbd::Daemon,
     origin::Origin,
@@ -44,16 +44,19 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        let lab = bed::lab(4);
-        let (east, east_kubeconfig) = bed::cluster(lab.backend(2).unwrap());
-        let (west, west_kubeconfig) = bed::cluster(lab.backend(4).unwrap());
+        let lab = router_lab(4).unwrap();
+        let (east, east_kubeconfig) =
+            ApiServer::stand_in_at(lab.backend(2).unwrap(), None).unwrap();
+        let (west, west_kubeconfig) =
+            ApiServer::stand_in_at(lab.backend(4).unwrap(), None).unwrap();
         let authority = Authority::new().unwrap();
         let shared = bed::example("router/manifests.yaml");
         for (server, file) in [(&east, "router/east.yaml"), (&west, "router/west.yaml")] {
             server.apply(&shared).unwrap();
             server.apply(&bed::example(file)).unwrap();
         }
-        bed::secret(&west, "shop/blog-tls", &authority.issue(&["blog.west.test"]).unwrap());
+        west.set_certificate("shop/blog-tls", &authority.issue(&["blog.west.test"]).unwrap())
+            .unwrap();
         let origins = lab.backends().iter().map(|it| Origin::start(it, 8080, None).unwrap());
         let ports = Ports { tcp: vec![53, 5432], udp: vec![53], http: Vec::new() };
         let servers = lab.backends().iter().map(|it| Server::start(it, &ports).unwrap());

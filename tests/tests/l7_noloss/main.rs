@@ -10,7 +10,6 @@
 
 mod drain;
 mod hand_over;
-mod load;
 mod origin;
 mod overload;
 mod sessions;
@@ -23,8 +22,10 @@ use std::{
     time::Duration,
 };
 
-use lb_tests::scale;
-use load::{Load, Way};
+use lb_tests::{
+    load::{self, Load, Way},
+    scale,
+};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use site::{FILE, LIMIT, Site, hang_up, terminate};
 use tokio::{

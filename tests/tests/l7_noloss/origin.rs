@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use lb_tests::{lab::Host, origin::WEBSOCKET_ACCEPT};
+use lb_tests::{
+    lab::Host,
+    load::{CHAT, SLOW},
+    origin::WEBSOCKET_ACCEPT,
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -19,13 +23,8 @@ use tokio::{
 
 /// How long a request for [`SLOW`] takes.
 pub(super) const SLOW_TIME: Duration = Duration::from_millis(700);
-/// The path that takes a while.
-pub(super) const SLOW: &str = "/slow";
-
 /// The path that is answered when the test says so.
 pub(super) const HELD: &str = "/held";
-/// The path of WebSockets.
-pub(super) const CHAT: &str = "/chat";
 
 /// What a server knows of its requests.
 pub(super) struct Gate {

@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use lb_tests::origin::{WEBSOCKET_ACCEPT, WEBSOCKET_KEY};
+use lb_tests::{
+    load::CHAT,
+    origin::{WEBSOCKET_ACCEPT, WEBSOCKET_KEY},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpStream, UdpSocket},
@@ -90,9 +93,8 @@ async fn received(socket: &UdpSocket, expected: &[u8]) -> SocketAddr {
 
 async fn websocket(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let chat = origin::CHAT;
     let request = format!(
-        "GET {chat} HTTP/1.1\r\nHost: swap.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        "GET {CHAT} HTTP/1.1\r\nHost: swap.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {WEBSOCKET_KEY}\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();

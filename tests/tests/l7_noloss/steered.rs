@@ -59,9 +59,8 @@ async fn hand_overs_behind_vips_lose_nothing() {
     write(&site, 0);
     // One that has served with this from the start.
     let first = tokio::task::block_in_place(|| site.daemon.replace().unwrap());
-    let from = || Some(site.lab.client().clone());
-    let loads =
-        Family::BOTH.map(|it| Load::start(Target { address: vip(it), from: from() }, &WAYS));
+    let from = |it| Target::from(vip(it)).on(site.lab.client());
+    let loads = Family::BOTH.map(|it| Load::start(from(it), &WAYS));
     let mut ending = vec![first];
     for number in 1..=rounds(HAND_OVERS) {
         write(&site, number);
