@@ -191,6 +191,7 @@ impl Site {
         assert_eq!(refused.collect::<Vec<_>>(), []);
         let clusters: Value = self.daemon.ask(&["get", "clusters"]).unwrap();
         assert_eq!(clusters["items"][0]["forbidden"], json!({}));
+        assert_eq!(clusters["items"][0]["problems"], json!([]));
     }
 }
 
