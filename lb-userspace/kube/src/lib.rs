@@ -22,7 +22,10 @@ mod watch;
 mod world;
 
 pub use access::{Access, reads};
-pub use agent::{Agent, Channels, ClusterProblem, ClusterReport, ClusterState, Outcome, Output};
+pub use agent::{
+    Agent, Channels, ClusterProblem, ClusterReport, ClusterState, EndpointCount,
+    GatewayListenerReport, GatewayReport, Outcome, Output, RouteReport, ServiceReport, Told,
+};
 pub use kubeconfig::{Contexts, contexts};
 pub use lease::{Candidate, LeaseProblem, elect};
 pub use lower::{FEATURES, lower};

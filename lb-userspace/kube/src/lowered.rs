@@ -7,7 +7,11 @@ use crate::{
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use lb_model::Desired;
 use serde::Serialize;
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 /// What lowering gives.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -61,6 +65,9 @@ pub enum Status {
     LoadBalancer {
         /// Addresses, and the host name if one was asked for.
         addresses: Vec<IpAddr>,
+        /// Of these, those where the proxy ends connections and makes new ones (Services).
+        #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+        proxied: BTreeSet<IpAddr>,
         /// Ports with what is wrong with them (Services).
         ports: Vec<(u16, lb_model::Protocol, Option<String>)>,
         /// Conditions (Services).

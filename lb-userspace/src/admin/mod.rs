@@ -18,4 +18,4 @@ pub use resource::address;
 pub use server::{Api, Command, Status, router};
 pub use socket::bind;
 pub use view::View;
-pub use why::why;
+pub use why::{name_objects, why};

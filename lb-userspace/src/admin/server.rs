@@ -11,7 +11,7 @@ use super::{
 use crate::{
     dataplane::Neighbours,
     health::{HealthBoard, Key},
-    kube::ClusterReport,
+    kube::{ClusterReport, GatewayReport, ServiceReport, Told},
     model::Desired,
     proxy::{snapshot::Problem, worker::Common},
     reconcile::{CompileError, Image, Observed, compile},
@@ -78,6 +78,8 @@ pub struct Api {
     pub commands: mpsc::Sender<Command>,
     /// How the clusters are.
     pub clusters: watch::Receiver<Vec<ClusterReport>>,
+    /// What became of the clusters' objects.
+    pub told: watch::Receiver<Arc<Told>>,
 }
 
 /// The API's routes.
@@ -90,6 +92,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/programs", get(get_programs))
         .route("/v1/generation", get(get_generation))
         .route("/v1/clusters", get(get_clusters))
+        .route("/v1/gateways", get(get_gateways))
+        .route("/v1/services", get(get_services))
         .route("/v1/trace", post(post_trace))
         .merge(proxy::router())
         .route("/v1/diff", post(post_diff))
@@ -178,6 +182,16 @@ async fn post_diff(
     blocking(compare).await?.map(|items| Json(List::new(items)))
 }
 
+async fn get_gateways(State(api): State<Api>) -> Answer<List<GatewayReport>> {
+    let told = api.told();
+    blocking(move || told.gateways()).await.map(|it| Json(List::new(it)))
+}
+
+async fn get_services(State(api): State<Api>) -> Answer<List<ServiceReport>> {
+    let told = api.told();
+    blocking(move || told.services()).await.map(|it| Json(List::new(it)))
+}
+
 async fn put_drain(state: State<Api>, key: Path<Key>) -> Answer<GenerationResource> {
     set_drain(state, key, true).await
 }
@@ -222,6 +236,11 @@ impl Api {
         let mut generation = self.status.load().generation.clone();
         generation.degraded.extend(degraded(&self.clusters.borrow()));
         generation
+    }
+
+    /// What became of the clusters' objects.
+    fn told(&self) -> Arc<Told> {
+        Arc::clone(&self.told.borrow())
     }
 
     /// Everything as of now; counters are read from the maps.

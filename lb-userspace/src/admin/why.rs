@@ -2,6 +2,9 @@
 
 mod asked;
 mod backends;
+mod objects;
+
+pub use objects::name_objects;
 
 use super::resource::{
     API_VERSION, WhyListener, WhyRequest, WhyResource, WhyRule, WhyTls, describe, protocol_name,
@@ -68,6 +71,8 @@ fn empty(asked: &Asked) -> WhyResource {
         rule: None,
         filters: Vec::new(),
         backends: Vec::new(),
+        dns: None,
+        objects: Vec::new(),
         outcome: String::new(),
         refusal: None,
         status: None,

@@ -1,7 +1,7 @@
 //! `lbctl get`.
 
 use super::{
-    clusters, generation,
+    clusters, generation, objects,
     output::{Exit, Output},
     proxy, source,
 };
@@ -39,6 +39,12 @@ Examples:
     Certificates,
     /// Clusters: whether they are watched, since when, what went wrong last; exits 3 if one is away.
     Clusters,
+    /// Gateways of clusters: addresses, listeners, whether they run and why not; exits 3 if one
+    /// does not, or not as it asks for.
+    Gateways,
+    /// Services of type LoadBalancer of clusters: addresses, endpoints, whether they are served and
+    /// why not; exits 3 if one is not.
+    Services,
     /// Counters: forwarded, answered, passed and dropped packets by reason, flow events.
     Stats,
     /// Loaded programs and the interfaces they run on.
@@ -92,6 +98,8 @@ pub(super) fn run(instance: &Instance, output: Output, what: &What) -> Result<Ex
         What::Routes => return proxy::routes(instance, output),
         What::Upstreams => return proxy::upstreams(instance, output),
         What::Certificates => return proxy::certificates(instance, output),
+        What::Gateways => return objects::gateways(instance, output),
+        What::Services => return objects::services(instance, output),
         What::Clusters => return clusters::run(instance, output),
         What::Flows(arguments) => flows(instance, output, arguments)?,
         What::Generation => return generation::run(instance, output),

@@ -1,7 +1,7 @@
 //! The command line of `lbctl`.
 
 use super::{
-    drain, generation, get,
+    drain, generation, get, hosts,
     lbd::{InstanceArguments, exit},
     metrics, migrate,
     output::{Exit, Output},
@@ -52,6 +52,14 @@ enum Verb {
     Trace(trace::Arguments),
     /// Show what would become of a request, decision by decision.
     Why(why::Arguments),
+    /// Print lines for /etc/hosts: every host that is served, at its address.
+    #[command(after_help = "\
+Hosts of all listeners of the proxy with their routes. What a line cannot say is a comment: a wildcard,
+and what is served at every address of the router.
+
+Example:
+  lbctl hosts | ssh laptop 'sudo tee -a /etc/hosts'")]
+    Hosts,
     /// Print every counter in Prometheus' text format.
     Metrics,
     /// Say what is there in the words of the Gateway API.
@@ -77,6 +85,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Verb::Status => generation::run(&instance, cli.output),
         Verb::Trace(arguments) => trace::run(&instance, cli.output, arguments),
         Verb::Why(arguments) => why::run(&instance, cli.output, arguments),
+        Verb::Hosts => hosts::run(&instance, cli.output),
         Verb::Metrics => metrics::run(&instance),
         Verb::Migrate { what } => migrate::run(cli.output, what),
         Verb::Drain(arguments) => drain::run(&instance, cli.output, arguments, true),

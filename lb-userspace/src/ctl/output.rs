@@ -80,6 +80,11 @@ impl Output {
         }
     }
 
+    /// Whether JSON is wanted.
+    pub(super) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
     /// Prints an object: `text` unless JSON is wanted.
     pub(super) fn object<T: Serialize>(self, object: &T, text: &str) -> Result<()> {
         if self.format == Format::Json { print_json(object) } else { print(text) }

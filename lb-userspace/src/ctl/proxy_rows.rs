@@ -59,10 +59,10 @@ impl Row for RouteResource {
     fn headings(wide: bool) -> Vec<&'static str> {
         let mut headings = vec![
             "RULE", "HOSTS", "MATCHES", "BACKENDS", "REQUESTS", "2XX", "4XX", "5XX", "P50", "P99",
-            "STATE",
+            "STATE", "REASON",
         ];
         if wide {
-            headings.extend(["LISTENERS", "FILTERS", "3XX", "INCOMPLETE", "PROBLEMS"]);
+            headings.extend(["OBJECT", "LISTENERS", "FILTERS", "3XX", "INCOMPLETE", "PROBLEMS"]);
         }
         headings
     }
@@ -88,9 +88,14 @@ impl Row for RouteResource {
             time(requests.and_then(|it| it.p50_ms)),
             time(requests.and_then(|it| it.p99_ms)),
             state(&self.problems),
+            or_dash(self.problems.first().map(String::as_str)),
         ];
         if wide {
+            let object = self.object.as_ref().map(|it| {
+                format!("{} {}/{} ({})", it.kind, it.namespace, it.name, it.clusters.join(","))
+            });
             cells.extend([
+                or_dash(object.as_deref()),
                 or_dash(some(&self.listeners.join(",")).as_deref()),
                 or_dash(some(&self.filters.join(",")).as_deref()),
                 count(requests.map(|it| it.redirected)),

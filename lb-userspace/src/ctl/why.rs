@@ -6,7 +6,7 @@ use super::{
     source,
 };
 use crate::{
-    admin::resource::{EndpointResource, WhyBackend, WhyRequest, WhyResource},
+    admin::resource::{EndpointResource, WhyBackend, WhyObject, WhyRequest, WhyResource},
     runtime::Instance,
 };
 use anyhow::Result;
@@ -72,6 +72,9 @@ fn text(why: &WhyResource) -> String {
         writeln!(text, "{name:<13}{value}").ok();
     };
     line("request", &why.request);
+    if let Some(dns) = &why.dns {
+        line("dns", dns);
+    }
     line("address", why.address.as_deref().unwrap_or("none"));
     if !why.other_addresses.is_empty() {
         line("also at", &why.other_addresses.join(", "));
@@ -109,6 +112,9 @@ fn text(why: &WhyResource) -> String {
         line("upstream", &upstream(backend));
         backend.endpoints.iter().for_each(|it| line("endpoint", &endpoint(it)));
     }
+    for it in &why.objects {
+        line("object", &object(it));
+    }
     let name = why.refusal.as_ref().map_or_else(String::new, |it| format!(" ({it})"));
     line("outcome", &format!("{}{name}", why.outcome));
     text
@@ -116,6 +122,18 @@ fn text(why: &WhyResource) -> String {
 
 fn verdict(rejected: Option<&str>) -> String {
     rejected.map_or_else(|| ": taken".to_owned(), |why| format!(": no, {why}"))
+}
+
+fn object(it: &WhyObject) -> String {
+    let clusters = match &it.clusters[..] {
+        [] => String::new(),
+        clusters => format!(" ({})", clusters.join(", ")),
+    };
+    let endpoints = it
+        .endpoints
+        .map_or_else(String::new, |it| format!(", {} of {} endpoints ready", it.ready, it.total));
+    let verdict = it.reason.as_deref().unwrap_or("ok");
+    format!("{}{clusters}{endpoints}: {verdict}", it.object)
 }
 
 fn upstream(backend: &WhyBackend) -> String {

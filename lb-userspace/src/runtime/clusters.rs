@@ -3,7 +3,7 @@
 use super::{Configuration, wall_ms};
 use crate::{
     config,
-    kube::{Agent, Channels, ClusterReport, Options, Outcome, Output},
+    kube::{Agent, Channels, ClusterReport, Options, Outcome, Output, Told},
     model::Desired,
     proxy::snapshot::Problem,
     reconcile::merge,
@@ -23,6 +23,7 @@ pub(super) struct Ways {
     outputs: mpsc::Sender<Output>,
     outcomes: watch::Receiver<Outcome>,
     reports: watch::Sender<Vec<ClusterReport>>,
+    told: watch::Sender<Arc<Told>>,
     saved: PathBuf,
 }
 
@@ -34,6 +35,8 @@ pub(super) struct Ends {
     pub(super) outcomes: watch::Sender<Outcome>,
     /// How the clusters are.
     pub(super) reports: watch::Receiver<Vec<ClusterReport>>,
+    /// What became of their objects.
+    pub(super) told: watch::Receiver<Arc<Told>>,
 }
 
 /// Ways between the daemon and the agent. What clusters have is kept in the directory `saved`.
@@ -42,8 +45,9 @@ pub(super) fn ways(saved: PathBuf) -> (Ways, Ends) {
     let (outputs, taken) = mpsc::channel(1);
     let (told, outcomes) = watch::channel(Outcome::default());
     let (reports, seen) = watch::channel(Vec::new());
-    let ways = Ways { outputs, outcomes, reports, saved };
-    (ways, Ends { outputs: taken, outcomes: told, reports: seen })
+    let (objects, read) = watch::channel(Arc::default());
+    let ways = Ways { outputs, outcomes, reports, told: objects, saved };
+    (ways, Ends { outputs: taken, outcomes: told, reports: seen, told: read })
 }
 
 /// What the file and the clusters say.
@@ -81,6 +85,7 @@ impl Sources {
             self.output = None;
             self.forget_configuration();
             self.ways.reports.send_replace(Vec::new());
+            self.ways.told.send_replace(Arc::default());
             return;
         };
         if options.config_map.is_none() {
@@ -95,6 +100,7 @@ impl Sources {
                 outputs: self.ways.outputs.clone(),
                 outcomes: self.ways.outcomes.clone(),
                 reports: self.ways.reports.clone(),
+                told: self.ways.told.clone(),
                 identity: identity(),
                 saved: Some(self.ways.saved.clone()),
             };

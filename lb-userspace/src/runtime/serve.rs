@@ -211,7 +211,7 @@ impl Begun<'_> {
         let Self { instance, file, settings, mut sources, ends, .. } = self;
         let Self { referred, mut signals, events, received, .. } = self;
         let Self { mut proxy, lock, predecessor, .. } = self;
-        let Ends { mut outputs, outcomes, reports } = ends;
+        let Ends { mut outputs, outcomes, reports, told } = ends;
         let drains = Drains::new(instance.drains());
         let drained = drains.load()?;
         let driver = Driver::adopt(engine, drained.backends)?;
@@ -251,6 +251,7 @@ impl Begun<'_> {
             board,
             commands,
             clusters: reports,
+            told,
         };
         // Only now: who finds the socket gets answers.
         let listener = bind(&instance.socket())?;

@@ -7,6 +7,7 @@
     reason = "a helper of a test may fail the test; JSON is looked into by name"
 )]
 
+mod objects;
 mod saved;
 mod stage;
 mod told;

@@ -14,12 +14,7 @@ fn await_problems(daemon: &Daemon, reasons: &[&str]) -> Vec<Value> {
         let told: Vec<_> = problems.iter().filter_map(|it| it["reason"].as_str()).collect();
         (told == reasons).then_some(problems)
     })
-    .unwrap_or_else(|_| panic_with(&daemon.clusters()))
-}
-
-#[expect(clippy::panic, reason = "a test fails by panicking")]
-fn panic_with(told: &Option<Vec<Value>>) -> ! {
-    panic!("{told:?}");
+    .unwrap()
 }
 
 fn namespace(server: &ApiServer, name: &str) {

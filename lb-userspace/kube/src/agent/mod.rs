@@ -2,11 +2,16 @@
 //! differs from before.
 
 mod cluster;
+mod local;
 mod report;
 mod run;
+mod told;
 mod writing;
 
 pub use report::{ClusterProblem, ClusterReport, ClusterState};
+pub use told::{
+    EndpointCount, GatewayListenerReport, GatewayReport, RouteReport, ServiceReport, Told,
+};
 
 use crate::{Connector, Options};
 use lb_model::Desired;
@@ -65,6 +70,8 @@ pub struct Channels {
     pub outcomes: watch::Receiver<Outcome>,
     /// Takes how the clusters are.
     pub reports: watch::Sender<Vec<ClusterReport>>,
+    /// Takes what became of objects.
+    pub told: watch::Sender<Arc<Told>>,
     /// Who this replica is among all that watch the clusters, new with each start.
     pub identity: String,
     /// Directory where what clusters have is kept for the next start; `None` = nowhere.

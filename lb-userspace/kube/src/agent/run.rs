@@ -3,6 +3,8 @@
 use super::{
     Channels, ClusterReport, Outcome, Output, Settings,
     cluster::{PROBLEMS_MAX, Tracked},
+    local::{Answering, local},
+    told::Told,
     writing::Writing,
 };
 use crate::{
@@ -55,6 +57,7 @@ pub(super) struct Run {
     outputs: mpsc::Sender<Output>,
     published: watch::Sender<Vec<ClusterReport>>,
     connector: Connector,
+    told: watch::Sender<Arc<Told>>,
     sender: mpsc::Sender<(u64, Report)>,
     reports: mpsc::Receiver<(u64, Report)>,
     world: World,
@@ -77,6 +80,8 @@ pub(super) struct Run {
     writing: Writing,
     /// Where what clusters have is kept.
     shelf: Option<Shelf>,
+    /// At health check ports of Services.
+    answering: Answering,
     /// When what is said is compared with what objects say.
     repeat_at: Option<Instant>,
 }
@@ -87,7 +92,7 @@ impl Run {
         channels: Channels,
         connector: Connector,
     ) -> Self {
-        let Channels { outputs, outcomes, reports: published, identity, saved } = channels;
+        let Channels { outputs, outcomes, reports: published, told, identity, saved } = channels;
         let (sender, reports) = mpsc::channel(REPORTS_MAX);
         let number = outcomes.borrow().number;
         Self {
@@ -96,6 +101,7 @@ impl Run {
             outputs,
             published,
             connector,
+            told,
             sender,
             reports,
             world: World::default(),
@@ -110,6 +116,7 @@ impl Run {
             lowered: None,
             writing: Writing::new(identity),
             shelf: saved.map(Shelf::new),
+            answering: Answering::default(),
             repeat_at: None,
         }
     }
@@ -300,6 +307,7 @@ impl Run {
         for (tracked, cluster) in self.tracked.iter_mut().zip(&self.world.clusters) {
             tracked.keep(&cluster.objects, &self.world.assigned);
         }
+        self.answering.tell(local(&self.world.clusters, &self.world.options));
         let (waited, took) = (began - since, began.elapsed());
         tracing::debug!(?waited, ?took, number = self.sent.number, "lowered");
         self.send(lowered).await
@@ -362,6 +370,9 @@ impl Run {
                 Arc::make_mut(&mut lowered).fail(name, why);
             }
         }
+        let lowered = Arc::new(lowered);
+        let clusters = self.world.clusters.clone();
+        self.told.send_replace(Arc::new(Told { lowered: Arc::clone(&lowered), clusters }));
         self.writing.say(lowered, &self.world, &self.tracked);
     }
 

@@ -87,11 +87,12 @@ pub(super) fn merge(status: &Status, before: &Said, now: &Time) -> Option<Said> 
         (Status::Ancestors(wanted), Said::Policy(before)) => {
             Said::Policy(PolicyStatus { ancestors: ancestors(&before.ancestors, wanted, now) })
         }
-        (Status::LoadBalancer { addresses, ports, conditions }, Said::Service(before)) => {
+        (Status::LoadBalancer { addresses, proxied, ports, conditions }, Said::Service(before)) => {
             let ingress = addresses.iter().map(|it| LoadBalancerIngress {
                 hostname: None,
                 ip: Some(it.to_string()),
-                ip_mode: Some("VIP".to_owned()),
+                // Pods' own packets must go to a proxy too, or its rules would not count for them.
+                ip_mode: Some(if proxied.contains(it) { "Proxy" } else { "VIP" }.to_owned()),
                 ports: service_ports(ports),
             });
             let conditions = top(before.conditions.as_deref().unwrap_or_default(), conditions);

@@ -95,6 +95,7 @@ fn parents_of_others_stay_and_ours_are_those_that_there_are() {
 fn services_and_ingresses_name_their_addresses() {
     let status = |addresses: &[&str]| Status::LoadBalancer {
         addresses: addresses.iter().map(|it| it.parse().unwrap()).collect(),
+        proxied: ["192.0.2.9".parse().unwrap()].into(),
         ports: vec![
             (80, lb_model::Protocol::Tcp, None),
             (53, lb_model::Protocol::Udp, Some("it is odd".into())),
@@ -106,6 +107,10 @@ fn services_and_ingresses_name_their_addresses() {
     assert_eq!(
         merged(ObjectKind::Service, &json!({}), &status(&["192.0.2.1"])),
         json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1", "ipMode": "VIP", "ports": ports}]}})
+    );
+    assert_eq!(
+        merged(ObjectKind::Service, &json!({}), &status(&["192.0.2.9"])),
+        json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.9", "ipMode": "Proxy", "ports": ports}]}})
     );
     assert_eq!(
         merged(ObjectKind::Ingress, &json!({}), &status(&["192.0.2.1", "2001:db8::1"])),
@@ -134,6 +139,7 @@ fn what_does_not_run_is_pending() {
     };
     let service = Status::LoadBalancer {
         addresses: vec!["192.0.2.1".parse().unwrap()],
+        proxied: [].into(),
         ports: vec![(80, lb_model::Protocol::Tcp, None)],
         conditions: vec![condition("lb.internal/Programmed", true, "")],
     };

@@ -1,10 +1,18 @@
-//! `get clusters`.
+//! `get clusters`, and of their objects.
 
 use super::Kind;
-use crate::kube::{ClusterReport, ClusterState};
+use crate::kube::{ClusterReport, ClusterState, GatewayReport, ServiceReport};
 
 impl Kind for ClusterReport {
     const LIST: &'static str = "ClusterList";
+}
+
+impl Kind for GatewayReport {
+    const LIST: &'static str = "GatewayList";
+}
+
+impl Kind for ServiceReport {
+    const LIST: &'static str = "ServiceList";
 }
 
 /// Why clusters are not as they should be, a line each.

@@ -28,13 +28,15 @@ pub use generation::{ConfigurationStatus, GenerationResource, InterfaceResource}
 pub use list::{API_VERSION, Kind, List};
 pub use listener::{ListenerResource, listeners};
 pub use program::ProgramResource;
-pub use route::{RouteBackendResource, RouteRequests, RouteResource, routes};
+pub use route::{
+    RouteBackendResource, RouteObject, RouteRequests, RouteResource, routes, with_objects,
+};
 pub use stat::{StatKind, StatResource, stats};
 pub use trace::{TraceRequest, TraceResource};
 pub use upstream::{EndpointResource, UpstreamResource, upstreams};
 pub use vip::{VipResource, vips};
-pub use why::{WhyBackend, WhyListener, WhyRequest, WhyResource, WhyRule, WhyTls};
+pub use why::{WhyBackend, WhyListener, WhyObject, WhyRequest, WhyResource, WhyRule, WhyTls};
 
 pub(super) use listener::protocol_name;
-pub(super) use route::describe;
+pub(super) use route::{describe, object_name};
 pub(super) use upstream::{balance_name, endpoint};

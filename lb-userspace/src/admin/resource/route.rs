@@ -2,13 +2,14 @@
 
 use super::Kind;
 use crate::{
+    kube::RouteReport,
     model::{
         FieldMatch, HostPattern, PathMatch, RequestMatch, Route, Rule, StreamRoute, ValueMatch,
     },
     proxy::snapshot::{Problem, Snapshot, rule_name},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A rule of an HTTP route, or a route of sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,22 @@ pub struct RouteResource {
     pub requests: Option<RouteRequests>,
     /// What does not work, a sentence each; empty = all is well.
     pub problems: Vec<String>,
+    /// The object of a cluster that it was made of; missing = the file says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<RouteObject>,
+}
+
+/// An object of a cluster, or of several that have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteObject {
+    /// `HTTPRoute`, `Ingress`, ...
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The clusters that have it.
+    pub clusters: Vec<String>,
 }
 
 /// Who answers.
@@ -101,6 +118,7 @@ fn http_rule(
         backends: rule.backends.iter().map(|it| backend(&it.upstream, it.weight)).collect(),
         requests: snapshot.rules.get(name.as_str()).map(|it| requests(&it.stats.sum())),
         problems: about(problems, &[route_name, &name]),
+        object: None,
         rule: name,
     }
 }
@@ -119,7 +137,52 @@ fn stream(problems: &[Problem], name: &str, route: &StreamRoute) -> RouteResourc
         backends: backends.collect(),
         requests: None,
         problems: about(problems, &[name]),
+        object: None,
     }
+}
+
+/// Names the objects that rules were made of, with what is wrong with those; objects of which
+/// nothing was made come last.
+pub fn with_objects(mut rules: Vec<RouteResource>, reports: &[RouteReport]) -> Vec<RouteResource> {
+    let mut objects: BTreeMap<String, (RouteObject, &RouteReport, bool)> = BTreeMap::new();
+    for report in reports {
+        let name = format!("{}/{}/{}", report.kind, report.namespace, report.name);
+        let object = || RouteObject {
+            kind: report.kind.clone(),
+            namespace: report.namespace.clone(),
+            name: report.name.clone(),
+            clusters: Vec::new(),
+        };
+        let (object, ..) = objects.entry(name).or_insert_with(|| (object(), report, false));
+        object.clusters.push(report.cluster.clone());
+    }
+    for rule in &mut rules {
+        let Some((object, report, is_served)) = objects.get_mut(object_name(&rule.rule)) else {
+            continue;
+        };
+        *is_served = true;
+        rule.object = Some(object.clone());
+        rule.problems.extend(report.reasons.iter().cloned());
+    }
+    let unserved = objects.into_iter().filter(|(_, it)| !it.2 && !it.1.reasons.is_empty());
+    rules.extend(unserved.map(|(rule, (object, report, _))| RouteResource {
+        rule,
+        listeners: Vec::new(),
+        hosts: report.hosts.clone(),
+        matches: Vec::new(),
+        filters: Vec::new(),
+        backends: Vec::new(),
+        requests: None,
+        problems: report.reasons.clone(),
+        object: Some(object),
+    }));
+    rules
+}
+
+/// `KIND/NAMESPACE/NAME` of what is named `KIND/NAMESPACE/NAME/RULE`.
+pub(in crate::admin) fn object_name(rule: &str) -> &str {
+    let end = rule.match_indices('/').nth(2).map_or(rule.len(), |it| it.0);
+    rule.get(..end).unwrap_or(rule)
 }
 
 fn requests(sum: &crate::proxy::account::RuleSum) -> RouteRequests {

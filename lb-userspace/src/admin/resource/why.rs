@@ -1,6 +1,7 @@
 //! `why`: what would become of a request.
 
 use super::{EndpointResource, TraceResource};
+use crate::kube::EndpointCount;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
@@ -53,6 +54,14 @@ pub struct WhyResource {
     pub filters: Vec<String>,
     /// Who answers, unless a filter does.
     pub backends: Vec<WhyBackend>,
+    /// Names that must resolve to where the client connects: `HOST -> ADDRESS, ...`; `null` = the
+    /// URL names an address, or nothing is served at its port.
+    #[serde(default)]
+    pub dns: Option<String>,
+    /// Objects of clusters on the way, in its order; then routes that want the host and are not
+    /// served. Empty = all is from the file.
+    #[serde(default)]
+    pub objects: Vec<WhyObject>,
     /// What becomes of it, a sentence.
     pub outcome: String,
     /// Why it is answered here, by the name that logs and metrics use; `null` = a backend answers.
@@ -115,6 +124,19 @@ pub struct WhyBackend {
     pub chosen: Option<String>,
     /// Its endpoints.
     pub endpoints: Vec<EndpointResource>,
+}
+
+/// An object of clusters on the way of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyObject {
+    /// `Gateway NS/NAME`, `HTTPRoute NS/NAME`, `Service NS/NAME`, `IngressClass NAME`.
+    pub object: String,
+    /// The clusters that have it, in order of the configuration.
+    pub clusters: Vec<String>,
+    /// Endpoints in all of them, of a Service: ready and all.
+    pub endpoints: Option<EndpointCount>,
+    /// Why it is not served, or not as it asks for; `null` = it is.
+    pub reason: Option<String>,
 }
 
 impl WhyResource {

@@ -7,8 +7,9 @@ use crate::{
         resource::{
             CertificateResource, List, ListenerResource, RouteResource, TraceRequest,
             UpstreamResource, WhyRequest, WhyResource, certificates, listeners, routes, upstreams,
+            with_objects,
         },
-        why,
+        why::{name_objects, why},
     },
     model::Protocol,
     proxy::snapshot::Snapshot,
@@ -40,8 +41,10 @@ async fn get_listeners(State(api): State<Api>) -> Json<List<ListenerResource>> {
     Json(List::new(listeners(&api.snapshot(), &api.status.load().problems)))
 }
 
-async fn get_routes(State(api): State<Api>) -> Json<List<RouteResource>> {
-    Json(List::new(routes(&api.snapshot(), &api.status.load().problems)))
+async fn get_routes(State(api): State<Api>) -> Answer<List<RouteResource>> {
+    let (snapshot, status, told) = (api.snapshot(), api.status.load_full(), api.told());
+    let list = move || with_objects(routes(&snapshot, &status.problems), &told.routes());
+    blocking(list).await.map(|it| Json(List::new(it)))
 }
 
 async fn get_upstreams(State(api): State<Api>) -> Json<List<UpstreamResource>> {
@@ -68,8 +71,12 @@ async fn get_metrics(State(api): State<Api>) -> Result<impl IntoResponse, Failur
 
 async fn post_why(State(api): State<Api>, Json(request): Json<WhyRequest>) -> Answer<WhyResource> {
     let (snapshot, status) = (api.snapshot(), api.status.load_full());
-    let from = request.from;
-    let follow = move || why(&snapshot, &status.drained_endpoints, &request);
+    let (from, objects) = (request.from, api.told());
+    let follow = move || {
+        let mut told = why(&snapshot, &status.drained_endpoints, &request)?;
+        name_objects(&mut told, &request, &objects);
+        Ok::<_, String>(told)
+    };
     let told = blocking(follow).await?;
     let mut told = told.map_err(|message| Failure(StatusCode::BAD_REQUEST, message))?;
     if let Some(packet) = told.address.as_ref().and_then(|it| api.packet(it, from)) {

@@ -61,6 +61,7 @@ pub(super) fn serve(desired: Desired) -> (TempDir, Client) {
         board,
         commands,
         clusters: watch::channel(Vec::new()).1,
+        told: watch::channel(Arc::default()).1,
     };
     let (events, received) = mpsc::channel(1);
     tokio::spawn(daemon.run(received));

@@ -21,7 +21,7 @@ use super::draft::Draft;
 use crate::{ObjectId, ObjectKey, ObjectKind, Status, World};
 use k8s_openapi::api::networking::v1::Ingress;
 use offer::{Claim, Offer, Source};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Lowers the Ingresses of our classes.
 pub(super) fn lower(draft: &mut Draft<'_>) {
@@ -94,7 +94,10 @@ fn report(
             }
             let addresses = assigned.unwrap_or_default().iter().map(|it| it.address).collect();
             let (ports, conditions) = (Vec::new(), Vec::new());
-            draft.statuses.insert(id, Status::LoadBalancer { addresses, ports, conditions });
+            let proxied = BTreeSet::new();
+            draft
+                .statuses
+                .insert(id, Status::LoadBalancer { addresses, proxied, ports, conditions });
         }
     }
 }

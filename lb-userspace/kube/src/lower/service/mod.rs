@@ -4,8 +4,8 @@
 //! must: at addresses of this host, and with the PROXY protocol.
 //!
 //! Not looked at: node ports and `allocateLoadBalancerNodePorts`, since nothing goes through nodes;
-//! `internalTrafficPolicy`, which is about traffic of pods; `healthCheckNodePort`, which tells other
-//! load balancers what this one reads from slices (on nodes kube-proxy answers there).
+//! `internalTrafficPolicy`, which is about traffic of pods; `healthCheckNodePort`, which the agent
+//! answers at.
 
 mod claim;
 mod port;
@@ -24,7 +24,7 @@ use claim::Claims;
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use lb_model::Protocol;
 use port::Outcome;
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 use wish::Wishes;
 
 /// A Service of ours.
@@ -49,14 +49,14 @@ pub(super) fn lower(draft: &mut Draft<'_>) {
                 ours.addresses = addresses;
                 serve(draft, &mut claims, &ours);
             }
-            Err(problem) => tell(draft, &ours, false, &[], &[problem]),
+            Err(problem) => tell(draft, &ours, None, &[], &[problem]),
         }
     }
     upstream::report(draft);
 }
 
 /// Whether a Service is ours to serve.
-pub(super) fn is_ours(spec: &ServiceSpec, options: &Options) -> bool {
+pub(crate) fn is_ours(spec: &ServiceSpec, options: &Options) -> bool {
     let class = spec.load_balancer_class.as_deref();
     spec.type_.as_deref() == Some("LoadBalancer")
         && class.map_or(options.takes_unclassed_services, |it| it == options.load_balancer_class)
@@ -125,7 +125,7 @@ fn serve(draft: &mut Draft<'_>, claims: &mut Claims, ours: &Ours<'_>) {
         Ok(wishes) => wishes,
         Err(problem) => {
             warn(draft, ours, problem.reason, &problem.message);
-            return tell(draft, ours, false, &ports, &[problem]);
+            return tell(draft, ours, None, &ports, &[problem]);
         }
     };
     for spec in ours.spec.ports.iter().flatten() {
@@ -150,7 +150,7 @@ fn serve(draft: &mut Draft<'_>, claims: &mut Claims, ours: &Ours<'_>) {
     for problem in &problems {
         warn(draft, ours, problem.reason, &problem.message);
     }
-    tell(draft, ours, is_any_served, &ports, &problems);
+    tell(draft, ours, Some(&wishes).filter(|_| is_any_served), &ports, &problems);
 }
 
 /// Tells the users of a Service in all clusters.
@@ -160,11 +160,11 @@ fn warn(draft: &mut Draft<'_>, ours: &Ours<'_>, reason: &'static str, message: &
     }
 }
 
-/// Says what came of a Service, in all clusters that have it.
+/// Says what came of a Service, in all clusters that have it. `served` = how it is, if any port is.
 fn tell(
     draft: &mut Draft<'_>,
     ours: &Ours<'_>,
-    is_served: bool,
+    served: Option<&Wishes>,
     ports: &[(u16, Protocol, Option<String>)],
     problems: &[Problem],
 ) {
@@ -173,21 +173,25 @@ fn tell(
         Problem::new(first.reason, messages.join("; "))
     });
     // Addresses at which nothing is served are not told: clients would be sent nowhere.
-    let addresses = ours.addresses.iter().filter(|_| is_served).map(|it| it.address).collect();
+    let given = || ours.addresses.iter().filter(|_| served.is_some());
+    let addresses: Vec<IpAddr> = given().map(|it| it.address).collect();
+    let is_proxied = |it: &&Assigned| it.bind || served.is_some_and(Wishes::needs_proxy);
+    let proxied: BTreeSet<IpAddr> = given().filter(is_proxied).map(|it| it.address).collect();
     for (cluster, id) in ours.clusters.iter().zip(&ours.ids) {
         let services = draft.cluster(*cluster).map(|it| &it.objects.services);
         let object = services.and_then(|it| it.get(ours.key));
         let generation = object.and_then(|it| it.metadata.generation).unwrap_or_default();
-        let served = "every port is served";
+        let every = "every port is served";
         let condition = Condition::unless(
             problem.as_ref(),
             "lb.internal/Programmed",
             "Programmed",
-            served,
+            every,
             generation,
         );
         let status = Status::LoadBalancer {
-            addresses: Vec::clone(&addresses),
+            addresses: addresses.clone(),
+            proxied: proxied.clone(),
             ports: ports.to_vec(),
             conditions: vec![condition],
         };

@@ -66,7 +66,7 @@ fn at(
     name: String,
     addresses: &[Assigned],
 ) -> Result<(), String> {
-    let is_proxied = wishes.proxy_protocol.is_some();
+    let is_proxied = wishes.needs_proxy();
     let (proxied, forwarded): (Vec<Assigned>, Vec<Assigned>) =
         addresses.iter().partition(|it| it.bind || is_proxied);
     if !forwarded.is_empty() {

@@ -28,6 +28,11 @@ pub(super) struct Wishes {
 }
 
 impl Wishes {
+    /// Whether it asks for what only the proxy does, at whatever address.
+    pub(super) const fn needs_proxy(&self) -> bool {
+        self.proxy_protocol.is_some()
+    }
+
     /// What the spec and annotations say.
     ///
     /// # Errors
