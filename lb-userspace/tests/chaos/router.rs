@@ -70,7 +70,9 @@ impl Router {
         let (reports, _) = watch::channel(Vec::new());
         self.lives_count += 1;
         let identity = format!("life {}", self.lives_count);
-        let channels = Channels { outputs, outcomes, reports, identity, saved: None };
+        let objects = watch::channel(Arc::default()).0;
+        let channels =
+            Channels { outputs, outcomes, reports, told: objects, identity, saved: None };
         let servers = self.servers.clone();
         let connector = Connector::new(move |options: &ClusterOptions| {
             let found = servers.iter().find(|it| name(it) == options.name).map(Way::client);
