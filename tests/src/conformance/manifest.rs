@@ -23,7 +23,8 @@ impl Space {
 
     /// A ListenerSet of this Gateway (`NAMESPACE/NAME`) with these listeners (YAML, in flow style).
     pub fn listener_set(&self, name: &str, gateway: &str, listeners: &str) {
-        let (namespace, gateway) = gateway.split_once('/').unwrap_or_else(|| (self.name(), gateway));
+        let (namespace, gateway) =
+            gateway.split_once('/').unwrap_or_else(|| (self.name(), gateway));
         self.apply(&format!(
             "apiVersion: gateway.networking.k8s.io/v1\nkind: ListenerSet\nmetadata: {{name: {name}}}\n\
              spec: {{parentRef: {{group: gateway.networking.k8s.io, kind: Gateway, name: {gateway}, \

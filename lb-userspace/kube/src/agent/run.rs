@@ -370,7 +370,6 @@ impl Run {
                 Arc::make_mut(&mut lowered).fail(name, why);
             }
         }
-        let lowered = Arc::new(lowered);
         let clusters = self.world.clusters.clone();
         self.told.send_replace(Arc::new(Told { lowered: Arc::clone(&lowered), clusters }));
         self.writing.say(lowered, &self.world, &self.tracked);

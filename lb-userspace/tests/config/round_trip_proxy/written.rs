@@ -31,7 +31,8 @@ pub(crate) fn file(proxy: &Proxy) -> Value {
             },
         })
     });
-    let mut routes: Vec<(&String, &Route)> = proxy.routes.iter().map(|(name, it)| (name, &**it)).collect();
+    let mut routes: Vec<(&String, &Route)> =
+        proxy.routes.iter().map(|(name, it)| (name, &**it)).collect();
     routes.sort_by_key(|(_, route)| route.age);
     let routes = routes.into_iter().map(|(name, route)| {
         json!({
