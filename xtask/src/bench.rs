@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: measures against a rival, alternating in one run.
+//! `cargo xtask bench`: measures: packets and requests against rivals, clusters on a real API server.
 
 use std::{ffi::OsString, path::Path};
 
@@ -10,7 +10,7 @@ use crate::product::{self, Profile};
 /// Options of `cargo xtask bench`
 #[derive(Args)]
 pub(crate) struct Options {
-    /// What to measure, and how: `l4 [--quick]`; passed on to lb-bench
+    /// What to measure, and how: `l4`, `l7` or `kube`, `[--quick]`; passed on to lb-bench
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }

@@ -1,4 +1,4 @@
-//! `lb-bench`: measures against rivals, alternating in one run.
+//! `lb-bench`: measures against rivals, alternating in one run, and against a real API server.
 
 pub mod args;
 pub mod command;

@@ -1,4 +1,4 @@
-//! `lb-bench`: measures the packet path. `lb-bench l4` against the kernel's own benchmark program.
+//! `lb-bench`: measures: `l4` the packet path, `l7` the proxy, `kube` the agent of clusters.
 
 use std::process::ExitCode;
 
