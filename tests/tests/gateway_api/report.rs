@@ -4,7 +4,7 @@
 use super::cases::all;
 use k8s_openapi::jiff::Timestamp;
 use lb_kube::FEATURES;
-use lb_tests::conformance::{Case, PROFILES, Profile};
+use lb_tests::conformance::{Case, Feature, PROFILES, Profile};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -104,7 +104,7 @@ fn of_profile(profile: &Profile, results: &Results) -> Value {
     let (core, core_summary) = of_level("Core", |it| it.is_core(profile), results);
     let (mut extended, summary) = of_level("Extended", |it| it.is_extended(profile), results);
     let (supported, unsupported): (Vec<_>, Vec<_>) =
-        profile.extended().into_iter().map(|it| it.name()).partition(|it| FEATURES.contains(it));
+        profile.extended().into_iter().map(Feature::name).partition(|it| FEATURES.contains(it));
     extended["supportedFeatures"] = json!(supported);
     if !unsupported.is_empty() {
         extended["unsupportedFeatures"] = json!(unsupported);
