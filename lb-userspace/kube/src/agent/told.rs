@@ -334,8 +334,10 @@ mod tests {
         let told = told(&[class, gateway, route]);
         let gateway = told.gateways().remove(0);
         assert!(gateway.programmed && gateway.addresses == ["192.0.2.1"], "{gateway:?}");
-        assert!(gateway.reason.as_ref().unwrap().starts_with("listener https: "), "{gateway:?}");
-        assert!(gateway.listeners[0].reason.is_none(), "{gateway:?}");
+        assert!(gateway.reason.as_ref().unwrap().ends_with(": https"), "{gateway:?}");
+        let [http, https] = &gateway.listeners[..] else { panic!("{gateway:?}") };
+        assert!(http.reason.is_none(), "{gateway:?}");
+        assert!(https.reason.as_ref().unwrap().contains("a/missing"), "{gateway:?}");
         let route = told.routes().remove(0);
         assert_eq!(route.hosts, ["h.example"]);
         assert!(route.reasons[0].starts_with("NotAllowedByListeners: "), "{route:?}");

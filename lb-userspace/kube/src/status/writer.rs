@@ -148,9 +148,11 @@ impl Run {
     async fn run(mut self) {
         loop {
             let has_room = self.flights.len() < IN_FLIGHT_MAX;
-            let due = self.queue.due().filter(|_| has_room);
-            let tell_at = self.told.due();
-            let make_at = self.tried.due();
+            // What lands after the lead was lost may be due again, and nobody may do it.
+            let leads = *self.leads.borrow();
+            let due = self.queue.due().filter(|_| leads && has_room);
+            let tell_at = self.told.due().filter(|_| leads);
+            let make_at = self.tried.due().filter(|_| leads);
             tokio::select! {
                 // What ends makes room, and is bounded; what is new may come all the time.
                 biased;
