@@ -62,14 +62,14 @@ fn key(vip: u32, range: &IpNet) -> Key<SourceRange> {
 fn range(key: &Key<SourceRange>) -> Option<(u32, IpNet)> {
     let (bits, SourceRange { vip, address }) = (key.prefix_len(), key.data());
     let bits_of = |before| bits.checked_sub(before).and_then(|it| u8::try_from(it).ok());
-    let range = match (convert::address(address), bits_of(SOURCE_BITS_BEFORE_IPV4)) {
-        (IpAddr::V4(address), Some(bits)) => Ipv4Net::new(address, bits).ok().map(IpNet::V4),
-        _ => {
-            let bits = bits_of(SOURCE_BITS_BEFORE_IPV6)?;
-            Ipv6Net::new(convert::ipv6(address), bits).ok().map(IpNet::V6)
-        }
+    let as_ipv4 = (convert::address(address), bits_of(SOURCE_BITS_BEFORE_IPV4));
+    let range = if let (IpAddr::V4(address), Some(bits)) = as_ipv4 {
+        Ipv4Net::new(address, bits).ok()?.into()
+    } else {
+        let bits = bits_of(SOURCE_BITS_BEFORE_IPV6)?;
+        Ipv6Net::new(convert::ipv6(address), bits).ok()?.into()
     };
-    Some((vip, range?))
+    Some((vip, range))
 }
 
 #[cfg(test)]

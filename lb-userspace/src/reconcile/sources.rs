@@ -15,7 +15,7 @@ pub(super) fn of(vip: Vip, service: &Service) -> BTreeSet<IpNet> {
     if !are_given(vip, service) {
         return BTreeSet::new();
     }
-    of_family(vip, service).map(|it| it.trunc()).collect()
+    of_family(vip, service).map(IpNet::trunc).collect()
 }
 
 /// How many ranges all VIPs of a service look clients up in.

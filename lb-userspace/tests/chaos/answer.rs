@@ -7,7 +7,7 @@ use super::{
     stream::{Told, expired},
 };
 use futures_util::{future::BoxFuture, stream};
-use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Collected, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{Method, Request, Response, StatusCode, body::Bytes};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ struct Asked {
 impl Asked {
     async fn of(request: Request<Body>) -> Self {
         let (parts, body) = request.into_parts();
-        let bytes = body.collect().await.map(|it| it.to_bytes()).unwrap_or_default();
+        let bytes = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let path = parts.uri.path().split('/').filter(|it| !it.is_empty());
         let pairs = parts.uri.query().unwrap_or_default().split('&');
         let pairs = pairs.filter_map(|it| it.split_once('='));
@@ -154,7 +154,7 @@ fn groups() -> Value {
         KINDS.iter().map(|it| it.group).filter(|it| !it.is_empty()).collect();
     let groups = names.into_iter().map(|name| {
         let version = json!({ "groupVersion": api_version(name), "version": "v1" });
-        json!({ "name": name, "versions": [version.clone()], "preferredVersion": version })
+        json!({ "name": name, "versions": [&version], "preferredVersion": &version })
     });
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups.collect::<Vec<_>>() })
 }

@@ -108,7 +108,8 @@ impl Server {
         let mut value = id.object(self.cluster, version, &mut state.rng);
         let row = &KINDS[id.kind()];
         let before = state.objects.get(&id).map(|it| it.value.clone());
-        let created = before.as_ref().map_or(version.into(), |it| it["metadata"]["born"].clone());
+        let created =
+            before.as_ref().map_or_else(|| version.into(), |it| it["metadata"]["born"].clone());
         value["apiVersion"] = json!(api_version(row.group));
         value["kind"] = json!(row.name);
         let metadata = &mut value["metadata"];

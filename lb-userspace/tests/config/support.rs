@@ -1,6 +1,8 @@
 //! A folder of files that configurations refer to, made anew for each run: no key is in the
 //! repository.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::{fs, path::Path};
 

@@ -40,7 +40,7 @@ const MESSAGES: u64 = 200;
 /// All that come to the Gateway.
 struct Loads {
     began: Instant,
-    loads: Vec<(&'static str, Load)>,
+    clients: Vec<(&'static str, Load)>,
     probes: Vec<Probe>,
 }
 
@@ -51,7 +51,7 @@ impl Loads {
         let trust = || site.authority.client().unwrap();
         let plain = [Way::KeepAlive, Way::Connections, Way::Slow, Way::Http2, Way::WebSocket];
         let secure = [Way::KeepAlive, Way::Connections, Way::Http2, Way::WebSocket];
-        let loads = vec![
+        let clients = vec![
             ("http", Load::start(target(80), &plain)),
             ("grpc", Load::start(target(80).named(GRPC), &[Way::Grpc])),
             ("https", Load::start(target(443).secure(trust()), &secure)),
@@ -62,7 +62,7 @@ impl Loads {
         ];
         let probe = |protocol| Probe::start(client, protocol, site.lines);
         let probes = [Protocol::Tcp, Protocol::Udp].map(probe).into();
-        Self { began: Instant::now(), loads, probes }
+        Self { began: Instant::now(), clients, probes }
     }
 
     /// Waits until each of them has got many more answers after something.
@@ -82,12 +82,12 @@ impl Loads {
 
     /// What each of them got so far.
     fn answers(&self) -> impl Iterator<Item = u64> {
-        let loads = self.loads.iter().map(|(_, load)| load.tally.answers.load(Relaxed));
+        let loads = self.clients.iter().map(|(_, load)| load.tally.answers.load(Relaxed));
         loads.chain(self.probes.iter().map(Probe::answers))
     }
 
     async fn assert_nothing_failed(self) {
-        for (name, load) in self.loads {
+        for (name, load) in self.clients {
             println!("{name}: {} answers", load.assert_nothing_failed().await);
         }
         for probe in self.probes {

@@ -168,7 +168,7 @@ impl Site {
         };
         let is_drained = || {
             let upstreams = self.shown("upstreams")?;
-            let endpoints = upstreams.iter().flat_map(|it| it["endpoints"].as_array()).flatten();
+            let endpoints = upstreams.iter().filter_map(|it| it["endpoints"].as_array()).flatten();
             let mut endpoints = endpoints.filter(|it| of_pod(it, "address")).peekable();
             endpoints.peek()?;
             endpoints.all(|it| it["state"] == "draining").then_some(())

@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_micros(500);
 
 /// Addresses of the origin: any of them answers.
 pub(super) const ORIGINS: [IpAddr; 4] = [
-    IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)),
+    IpAddr::V4(Ipv4Addr::LOCALHOST),
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)),
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)),
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, 4)),

@@ -62,8 +62,9 @@ pub(super) fn measure(options: &Options) -> Result<Load> {
 /// Routes at each listener of a Gateway, if all have as many.
 fn attached(server: &ApiServer, number: u8) -> Option<u64> {
     let object = server.get("Gateway", &named(&gateway_name(number))).ok().flatten()?;
-    let counts = object["status"]["listeners"].as_array()?;
-    let counts: Option<Vec<u64>> = counts.iter().map(|it| it["attachedRoutes"].as_u64()).collect();
+    let counts = object.pointer("/status/listeners")?.as_array()?;
+    let counts: Option<Vec<u64>> =
+        counts.iter().map(|it| it.get("attachedRoutes")?.as_u64()).collect();
     let counts = counts?;
     let first = *counts.first()?;
     counts.iter().all(|it| *it == first).then_some(first)

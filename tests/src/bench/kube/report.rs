@@ -63,6 +63,7 @@ pub struct Load {
 
 /// A distribution of times, milliseconds.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the unit belongs to the name")]
 pub struct Times {
     /// The median.
     pub p50_ms: f64,

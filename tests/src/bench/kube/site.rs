@@ -76,16 +76,13 @@ pub(super) fn gateway(number: u8, port: u16, listeners: &[(String, Option<String
     let listeners: Vec<Value> = listeners
         .iter()
         .map(|(name, host)| {
-            let mut one = json!({ "name": name, "protocol": "HTTP", "port": port });
-            if let Some(host) = host {
-                one["hostname"] = json!(host);
-            }
-            one
+            // Without a host it is `null`, which is as if it were not there.
+            json!({ "name": name, "protocol": "HTTP", "port": port, "hostname": host })
         })
         .collect();
     let address = json!({ "type": "IPAddress", "value": address(number).to_string() });
     let spec = json!({ "gatewayClassName": "lb", "addresses": [address], "listeners": listeners });
-    object("Gateway", &gateway_name(number), spec)
+    object("Gateway", &gateway_name(number), &spec)
 }
 
 /// Name of a Gateway.
@@ -100,7 +97,7 @@ pub(super) fn route(name: &str, gateway: u8, section: &str, host: &str, service:
     let spec = json!({
         "parentRefs": [parent], "hostnames": [host], "rules": [{ "backendRefs": [backend] }],
     });
-    object("HTTPRoute", name, spec)
+    object("HTTPRoute", name, &spec)
 }
 
 /// A service, and its slice with these endpoints.
@@ -135,7 +132,7 @@ pub(super) fn named(name: &str) -> String {
     format!("{NAMESPACE}/{name}")
 }
 
-fn object(kind: &str, name: &str, spec: Value) -> Value {
+fn object(kind: &str, name: &str, spec: &Value) -> Value {
     let metadata = json!({ "name": name, "namespace": NAMESPACE });
     let version = "gateway.networking.k8s.io/v1";
     json!({ "apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec })

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// How long requests took, microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "the unit belongs to the name")]
 pub(super) struct Latency {
     /// Half of them took no longer.
     pub p50_us: f64,

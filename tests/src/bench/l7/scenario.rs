@@ -29,7 +29,7 @@ pub enum Scenario {
     WebSocket,
     /// HTTP/1.1, one of 1,000 hosts with 10 routes each.
     Routes,
-    /// Three times as many requests as can be served, see [`super::overload`]; of ours only.
+    /// Three times as many requests as can be served, see `overload`; of ours only.
     Overload,
     /// Memory of an idle connection.
     Idle,
