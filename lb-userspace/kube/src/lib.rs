@@ -6,6 +6,7 @@
 mod access;
 mod agent;
 pub mod api;
+mod due;
 mod kubeconfig;
 mod lease;
 mod lower;

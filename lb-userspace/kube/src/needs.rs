@@ -108,10 +108,10 @@ impl Needs {
         }
         let annotations = ingress.metadata.annotations.iter().flatten();
         for (_, value) in annotations.filter(|it| SECRET_ANNOTATIONS.contains(&it.0.as_str())) {
-            let (named, name) = value.split_once('/').unwrap_or((namespace, value));
+            let key = ObjectKey::parse(value, namespace);
             // Those of other namespaces are not followed: nothing could allow them.
-            if named == namespace {
-                self.secrets.insert(ObjectKey::new(namespace, name));
+            if key.namespace == namespace {
+                self.secrets.insert(key);
             }
         }
     }

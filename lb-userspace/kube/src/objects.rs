@@ -32,6 +32,12 @@ impl ObjectKey {
         Self { namespace: namespace.into(), name: name.into() }
     }
 
+    /// The key that `text` gives, `NAME` of this namespace or `NAMESPACE/NAME`.
+    pub fn parse(text: &str, namespace: &str) -> Self {
+        let (namespace, name) = text.split_once('/').unwrap_or((namespace, text));
+        Self::new(namespace, name)
+    }
+
     /// The key of `object`.
     pub fn of(object: &impl kube::Resource) -> Self {
         let meta = object.meta();

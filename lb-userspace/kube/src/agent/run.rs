@@ -8,7 +8,9 @@ use super::{
     writing::Writing,
 };
 use crate::{
-    Cluster, Connector, Lowered, Notice, ObjectId, ObjectKind, Objects, World, lower,
+    Cluster, Connector, Lowered, Notice, ObjectId, ObjectKind, Objects, World,
+    due::until,
+    lower,
     saved::{Keeper, Shelf},
     watch::{ClusterWatch, Report, Reports},
 };
@@ -416,13 +418,6 @@ fn aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::CurrentThread => work(),
         _ => block_in_place(work),
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }
 

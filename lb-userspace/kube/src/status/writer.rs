@@ -10,7 +10,8 @@ use super::{
     send::{self, Base, Landing},
 };
 use crate::{
-    InfrastructureChange, Lowered, ObjectId, ObjectKind, Objects, Status, watch::Versions,
+    InfrastructureChange, Lowered, ObjectId, ObjectKind, Objects, Status, due::until,
+    watch::Versions,
 };
 use kube::Client;
 use std::{
@@ -20,7 +21,7 @@ use std::{
 use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 
 /// Requests at once.
@@ -361,11 +362,4 @@ pub(crate) fn write_hint(kind: ObjectKind) -> String {
 
 fn locked(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
     counts.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => std::future::pending().await,
-    }
 }

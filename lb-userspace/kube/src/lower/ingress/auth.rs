@@ -43,11 +43,10 @@ fn basic(draft: &Draft<'_>, source: &mut Source<'_>) -> BasicAuth {
 
 fn users(draft: &Draft<'_>, source: &Source<'_>) -> Result<BTreeMap<String, Secret>, String> {
     let text = source.wishes.text("auth-secret").ok_or("it is missing")?;
-    let (namespace, name) = text.split_once('/').unwrap_or((&source.key.namespace, text));
-    if namespace != source.key.namespace {
+    let key = ObjectKey::parse(text, &source.key.namespace);
+    if key.namespace != source.key.namespace {
         return Err("a Secret of another namespace is not read".to_owned());
     }
-    let key = ObjectKey::new(namespace, name);
     let mut clusters = source.clusters.iter().filter_map(|it| draft.cluster(*it));
     let secret = clusters.find_map(|it| it.objects.secrets.get(&key));
     let secret = secret.ok_or_else(|| format!("Secret {key} is not there"))?;

@@ -118,10 +118,8 @@ fn apply(draft: &mut Draft<'_>, source: &mut Source<'_>, upstream: &mut Upstream
 
 /// As ingress-nginx does: backends' certificates are verified only when asked for.
 fn tls(draft: &mut Draft<'_>, source: &mut Source<'_>) -> UpstreamTls {
-    let secret = source.wishes.text("proxy-ssl-secret").map(|text| {
-        let (namespace, name) = text.split_once('/').unwrap_or((&source.key.namespace, text));
-        ObjectKey::new(namespace, name)
-    });
+    let secret = source.wishes.text("proxy-ssl-secret");
+    let secret = secret.map(|text| ObjectKey::parse(text, &source.key.namespace));
     let own = secret.as_ref().is_none_or(|it| it.namespace == source.key.namespace);
     let secret = secret.filter(|_| own);
     if !own {
