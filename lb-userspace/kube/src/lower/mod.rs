@@ -3,6 +3,7 @@
 //! The order is that of a packet: addresses, then where clients connect, then where they go.
 
 mod address;
+mod age;
 mod certificate;
 mod condition;
 mod discovery;

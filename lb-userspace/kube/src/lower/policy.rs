@@ -4,6 +4,7 @@
 //! over one for the whole Service.
 
 use super::{
+    age::created,
     condition::Problem,
     draft::Draft,
     index::{Index, Merged},
@@ -240,9 +241,7 @@ impl<'a, T: Policy> Kind<'a, T> {
         let all = index.merged(store);
         let mut by_age: Vec<_> =
             all.iter().filter_map(|(key, it)| Some((*key, *it.first()?))).collect();
-        by_age.sort_by_key(|(key, (_, policy))| {
-            (policy.meta().creation_timestamp.as_ref().map(|it| it.0), *key)
-        });
+        by_age.sort_by_key(|(key, (_, policy))| (created(*policy), *key));
         let mut by_target = BTreeMap::new();
         for (key, (cluster, policy)) in by_age {
             for target in policy.targets().iter().filter(|it| is_service(it)) {

@@ -11,7 +11,6 @@ mod tests;
 
 use super::draft::Draft;
 use crate::{ObjectId, ObjectKey};
-use k8s_openapi::jiff::Timestamp;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -107,10 +106,4 @@ pub(super) fn pooled(
     let pool = pools.iter().find(|it| it.contains(address))?;
     let is_for_it = pool.admits(draft, cluster?, &key.namespace, labels.unwrap_or(&none));
     is_for_it.then_some(Assigned { address, bind: pool.bind })
-}
-
-/// When an object was made; the epoch if it does not say.
-fn created(object: Option<&impl kube::Resource>) -> Timestamp {
-    let time = object.and_then(|it| it.meta().creation_timestamp.as_ref());
-    time.map_or(Timestamp::UNIX_EPOCH, |it| it.0)
 }

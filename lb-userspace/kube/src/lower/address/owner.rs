@@ -3,19 +3,15 @@
 use super::{
     Unassigned,
     allocate::{Claim, Want},
-    created,
     pool::Pool,
     request::{self, Annotations},
 };
 use crate::{
     AddressRequest, GATEWAY_CONTROLLER, ObjectId, ObjectKey, ObjectKind,
     api::{Gateway, ListenerSet},
-    lower::{draft::Draft, ingress::Classes},
+    lower::{age::created, draft::Draft, ingress::Classes},
 };
-use k8s_openapi::{
-    api::{core::v1::Service, networking::v1::Ingress},
-    jiff::Timestamp,
-};
+use k8s_openapi::api::{core::v1::Service, networking::v1::Ingress};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -33,7 +29,7 @@ pub(super) struct Owner {
     pub(super) refusal: Option<Unassigned>,
     /// What it wants.
     pub(super) claim: Claim,
-    created: Timestamp,
+    created: u64,
 }
 
 /// All owners, the eldest first.
@@ -63,7 +59,7 @@ struct Common<'a> {
     annotations: Annotations<'a>,
     /// Asked for beside annotations.
     pool: Option<&'a str>,
-    created: Timestamp,
+    created: u64,
 }
 
 impl Common<'_> {
@@ -125,7 +121,7 @@ fn gateways(draft: &Draft<'_>, pools: &[Pool]) -> Vec<Owner> {
             labels: gateway.metadata.labels.as_ref(),
             annotations: Annotations([infrastructure, gateway.metadata.annotations.as_ref()]),
             pool: None,
-            created: created(Some(*gateway)),
+            created: created(*gateway),
         };
         let wants = request::of_gateway(&gateway.spec.addresses, common.annotations);
         let mut owner = common.owner(draft, pools, wants);
@@ -178,7 +174,7 @@ fn services(draft: &Draft<'_>, pools: &[Pool]) -> Vec<Owner> {
             labels: service.metadata.labels.as_ref(),
             annotations: Annotations([service.metadata.annotations.as_ref(), None]),
             pool: None,
-            created: created(Some(*service)),
+            created: created(*service),
         };
         let wants = request::of_service(spec, common.annotations);
         let mut owner = common.owner(draft, pools, wants);
@@ -211,7 +207,7 @@ fn ingress_classes(draft: &Draft<'_>, pools: &[Pool]) -> Vec<Owner> {
         let clusters = draft.world.clusters.iter();
         let class = clusters.clone().find(|it| it.name == id.cluster);
         let class = class.and_then(|it| it.objects.ingress_classes.get(&id.key));
-        let eldest = ingresses.iter().map(|it| created(Some(*it))).min().unwrap_or_default();
+        let eldest = ingresses.iter().map(|it| created(*it)).min().unwrap_or_default();
         let common = Common {
             kind: ObjectKind::IngressClass,
             key: &id.key,
@@ -222,7 +218,7 @@ fn ingress_classes(draft: &Draft<'_>, pools: &[Pool]) -> Vec<Owner> {
                 Some(AddressRequest::Pool(name)) => Some(name),
                 _ => None,
             },
-            created: class.map_or(eldest, |it| created(Some(&**it))),
+            created: class.map_or(eldest, |it| created(&**it)),
         };
         let wants = request::of_annotations(common.annotations).unwrap_or_else(|| {
             Ok(match request {

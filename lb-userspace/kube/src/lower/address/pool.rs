@@ -1,6 +1,6 @@
 //! Pools of the file and of `AddressPool` objects.
 
-use super::super::{draft::Draft, index::selects};
+use super::super::{age::created, draft::Draft, index::selects};
 use crate::{
     AddressRange, Condition, ObjectId, ObjectKey, ObjectKind, Status,
     api::{ADDRESS_POOL_RANGES_MAX, AddressPool},
@@ -61,7 +61,7 @@ impl Pool {
 pub(super) fn pools(draft: &Draft<'_>) -> Vec<Pool> {
     let mut pools: Vec<Pool> = draft.world.options.pools.iter().map(of_file).collect();
     let mut objects: Vec<_> = draft.index.merged(|it| &it.address_pools).into_iter().collect();
-    objects.sort_by_key(|(key, found)| (super::created(found.first().map(|it| it.1)), *key));
+    objects.sort_by_key(|(key, found)| (found.first().map_or(0, |it| created(it.1)), *key));
     for (key, found) in objects {
         let Some((_, object)) = found.first() else { continue };
         let mut pool = of_object(key, object, &pools);

@@ -1,6 +1,7 @@
 //! ListenerSets: listeners of a Gateway in objects of their own.
 
 use super::{Draft, GROUP, GatewayDraft, Owner, Problem};
+use crate::lower::age::created;
 use crate::{
     ObjectKey, ObjectKind,
     api::{Gateway, ListenerSet},
@@ -39,7 +40,7 @@ pub(super) fn by_gateway<'a>(draft: &Draft<'a>) -> BTreeMap<ObjectKey, Vec<Candi
         }
     }
     for sets in sets.values_mut() {
-        sets.sort_by_key(|it| (created(it), it.key));
+        sets.sort_by_key(|it| (it.objects.first().map_or(0, |(_, set)| created(*set)), it.key));
     }
     sets
 }
@@ -77,11 +78,4 @@ pub(super) fn attach<'a>(
         drafts.push(SetDraft { key: key.clone(), clusters, refusal });
     }
     drafts
-}
-
-/// Seconds since the Unix epoch when the set was made.
-fn created(candidate: &Candidate<'_>) -> i64 {
-    let set = candidate.objects.first().map(|(_, set)| &set.metadata);
-    let time = set.and_then(|it| it.creation_timestamp.as_ref());
-    time.map_or(0, |it| it.0.as_second())
 }

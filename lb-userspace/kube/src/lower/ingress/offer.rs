@@ -1,7 +1,7 @@
 //! Who claims which path of which host.
 
 use super::Wishes;
-use crate::ObjectKey;
+use crate::{ObjectKey, lower::age::created};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressTLS};
 use lb_model::{HostPattern, PathMatch};
 
@@ -54,7 +54,7 @@ impl<'a> Source<'a> {
 
     /// The older, the smaller; among equals by name.
     pub(super) fn age(&self) -> (u64, &'a ObjectKey) {
-        (seconds(self.ingress), self.key)
+        (created(self.ingress), self.key)
     }
 
     /// What it claims, in order.
@@ -127,10 +127,4 @@ impl Claim {
     pub(super) fn expression(&self) -> String {
         format!("^(?i:{})", self.path.trim_start_matches('^'))
     }
-}
-
-/// Seconds since the Unix epoch of an object's creation.
-pub(super) fn seconds(ingress: &Ingress) -> u64 {
-    let time = ingress.metadata.creation_timestamp.as_ref();
-    time.map_or(0, |it| u64::try_from(it.0.as_second()).unwrap_or(0))
 }

@@ -3,10 +3,10 @@
 use super::{
     canary, filters,
     listener::Listeners,
-    offer::{Claim, Offer, Source, seconds},
+    offer::{Claim, Offer, Source},
     upstream,
 };
-use crate::lower::draft::Draft;
+use crate::lower::{age::created, draft::Draft};
 use lb_model::{Answer, Filters, HostPattern, RequestMatch, Route, RouteBackend, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,7 +59,7 @@ fn lower_claim(
     let redirects = source.wishes.is_on("force-ssl-redirect")
         || (is_secure && source.wishes.is_not_off("ssl-redirect"));
     let hosts = hosts(source, &claim.host);
-    let age = seconds(source.ingress);
+    let age = created(source.ingress);
     let name = format!("Ingress/{}:{}", source.key, claim.host);
     rule.backends = vec![RouteBackend { upstream: main, weight: 100, filters: Filters::default() }];
     let root = filters::root_redirect(&source.wishes, claim);

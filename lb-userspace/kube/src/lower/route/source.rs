@@ -1,6 +1,6 @@
 //! What routes of all kinds have in common.
 
-use super::super::{draft::Draft, index::Merged};
+use super::super::{age::created, draft::Draft, index::Merged};
 use crate::{
     GATEWAY_CONTROLLER, ObjectKey, ObjectKind,
     api::{GRPCRouteSpec, HTTPRouteSpec, ParentRef, RouteStatus, StreamRule},
@@ -129,8 +129,7 @@ impl<'a> Source<'a> {
     fn add(&mut self, cluster: usize, object: &impl Resource, status: Option<&RouteStatus>) {
         let meta = object.meta();
         if self.clusters.is_empty() {
-            let made = meta.creation_timestamp.as_ref();
-            self.age = made.map_or(0, |it| u64::try_from(it.0.as_second()).unwrap_or_default());
+            self.age = created(object);
         }
         self.clusters.push(cluster);
         self.generations.push(meta.generation.unwrap_or_default());

@@ -15,6 +15,7 @@ mod wish;
 
 use super::{
     address::{self, Assigned},
+    age::created,
     condition::Problem,
     draft::Draft,
     upstream::{self, Annotations},
@@ -70,8 +71,7 @@ fn all<'a>(draft: &Draft<'a>) -> Vec<Ours<'a>> {
         found.retain(|(_, it)| it.spec.as_ref().is_some_and(|it| is_ours(it, options)));
         let Some((_, service)) = found.first().copied() else { continue };
         let Some(spec) = &service.spec else { continue };
-        let created = service.metadata.creation_timestamp.as_ref();
-        let age = created.and_then(|it| u64::try_from(it.0.as_second()).ok()).unwrap_or_default();
+        let age = created(service);
         let clusters: Vec<usize> = found.iter().map(|it| it.0).collect();
         let ids = clusters.iter().map(|it| draft.id(*it, ObjectKind::Service, key)).collect();
         all.push(Ours { key, clusters, service, spec, ids, age, addresses: Vec::new() });
