@@ -6,7 +6,7 @@ use super::{
     error::{DataplaneError, Result},
     load,
     pin::Pins,
-    spec,
+    spec, verifier,
 };
 use crate::{EBPF_OBJECT, model::Settings};
 use aya::{
@@ -70,7 +70,8 @@ impl Decap {
         let local = object.take_map(LOCAL).ok_or_else(|| missing(LOCAL))?;
         let local = HashMap::try_from(local).map_err(DataplaneError::map(LOCAL, "opening"))?;
         let mut decap = Self { object, local, known: BTreeSet::new() };
-        decap.program()?.load().map_err(DataplaneError::program(DECAP, "loading"))?;
+        let program = decap.program()?;
+        verifier::load(DECAP, || program.load())?;
         Ok(decap)
     }
 

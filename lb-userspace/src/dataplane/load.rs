@@ -6,6 +6,7 @@ use super::{
     maps::Maps,
     pin::{self, Pins},
     spec::{self, MapSpec, NO_PREALLOC},
+    verifier,
 };
 use crate::model::Settings;
 use aya::{
@@ -29,9 +30,6 @@ use std::{
 
 /// Name of the forwarding program.
 pub const FORWARD: &str = "lb_forward";
-
-/// Lines of a verifier's log that an error shows: the refused instruction and the statistics.
-const VERIFIER_LINES: usize = 16;
 
 /// Opens the pinned maps, creating those that are missing. Refuses what does not fit.
 pub(super) fn open_maps(pins: &Pins, object: &[u8], settings: &Settings) -> Result<Maps> {
@@ -151,7 +149,7 @@ fn load_fresh(
     })?;
     let program: &mut Xdp =
         program.try_into().map_err(failed::<ProgramError>("taking it for XDP"))?;
-    program.load().map_err(|error| refused(FORWARD, error))?;
+    verifier::load(FORWARD, || program.load())?;
     let fresh = pins.program("lb_forward_new");
     pin::remove(&fresh)?;
     program.pin(&fresh).map_err(|error| DataplaneError::Io {
@@ -159,22 +157,6 @@ fn load_fresh(
         source: io::Error::other(error),
     })?;
     Ok(fresh)
-}
-
-/// The error of a program that was not loaded.
-pub(super) fn refused(name: &str, error: ProgramError) -> DataplaneError {
-    let ProgramError::LoadError { io_error, verifier_log } = error else {
-        return DataplaneError::program(name, "loading")(error);
-    };
-    let log = verifier_log.to_string();
-    tracing::debug!(log, "the verifier's log");
-    let lines: Vec<_> = log.lines().collect();
-    let last = lines.get(lines.len().saturating_sub(VERIFIER_LINES)..).unwrap_or_default();
-    DataplaneError::Refused {
-        program: name.to_owned(),
-        reason: io_error,
-        verifier_log: last.join("\n"),
-    }
 }
 
 fn failed<E: Into<ProgramError>>(operation: &'static str) -> impl FnOnce(E) -> DataplaneError {

@@ -31,6 +31,7 @@ mod steer;
 mod sweep;
 mod trace;
 mod unlink;
+pub mod verifier;
 
 pub use attach::{AttachMode, Attachment};
 pub use error::{DataplaneError, Result};

@@ -6,7 +6,7 @@ use super::{
     load::{self, Globals},
     netns_link,
     pin::Pins,
-    unlink,
+    unlink, verifier,
 };
 use crate::model::Settings;
 use aya::{
@@ -134,7 +134,7 @@ fn attach_new(pins: &Pins, object: &[u8], settings: &Settings, path: &Path) -> R
     })?;
     let program: &mut SkLookup =
         program.try_into().map_err(DataplaneError::program(STEER, "taking it for sk_lookup"))?;
-    program.load().map_err(|error| load::refused(STEER, error))?;
+    verifier::load(STEER, || program.load())?;
     let failed = || DataplaneError::program(STEER, "attaching");
     let link = program.attach(netns_link::here()?).map_err(failed())?;
     let link = program.take_link(link).map_err(failed())?;

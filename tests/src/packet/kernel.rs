@@ -16,6 +16,7 @@ use lb_common::{
     limits::RING_SLOTS_MAX,
     verdict::Outcome,
 };
+use lb_userspace::dataplane::verifier;
 
 use super::{
     delta::{Counters, EVENTS},
@@ -112,7 +113,7 @@ impl Kernel {
         let mut ebpf = loader.load(lb_userspace::EBPF_OBJECT).context("load the object")?;
         let program: &mut Xdp =
             ebpf.program_mut("lb_forward").context("lb_forward is in the object")?.try_into()?;
-        program.load().context("load lb_forward")?;
+        verifier::load("lb_forward", || program.load())?;
         let mut kernel = Self { ebpf, namespace };
         kernel.make_rings()?;
         Ok(kernel)

@@ -16,6 +16,7 @@ use lb_common::{
     decap::{self, DecapOutcome},
 };
 use lb_tests::packet::{Frame, MemoryFrame, ip, words};
+use lb_userspace::dataplane::verifier;
 use std::net::IpAddr;
 
 const HOSTS: [&str; 2] = ["10.2.0.11", "fd02::11"];
@@ -161,7 +162,7 @@ impl Kernel {
         }
         let mut ebpf = loader.load(lb_userspace::EBPF_OBJECT).unwrap();
         let program: &mut Xdp = ebpf.program_mut("lb_decap").unwrap().try_into().unwrap();
-        program.load().unwrap();
+        verifier::load("lb_decap", || program.load()).unwrap();
         let map = ebpf.map_mut("lb_decap_local").unwrap();
         let mut local: HashMap<_, Words, u32> = map.try_into().unwrap();
         for words in locals {
