@@ -82,10 +82,15 @@ impl Decap {
 
     /// Tells the program this host's addresses.
     fn refresh(&mut self) -> Result<()> {
-        let mut current = addresses()?;
-        while current.len() > DECAP_LOCALS_MAX as usize {
-            tracing::warn!(limit = DECAP_LOCALS_MAX, "too many addresses: the last are not served");
-            current.pop_last();
+        let all = addresses()?;
+        let current = served(&all);
+        if current != self.known && current.len() < all.len() {
+            let left_out = all.len() - current.len();
+            tracing::warn!(
+                left_out,
+                limit = DECAP_LOCALS_MAX,
+                "too many addresses: tunnels to the last are not ended"
+            );
         }
         for gone in self.known.difference(&current) {
             self.local.remove(gone).map_err(DataplaneError::map(LOCAL, "removing"))?;
@@ -112,6 +117,11 @@ impl Decap {
     }
 }
 
+/// As many of the addresses as there is room for: the first.
+fn served(all: &BTreeSet<Words>) -> BTreeSet<Words> {
+    all.iter().take(DECAP_LOCALS_MAX as usize).copied().collect()
+}
+
 /// Addresses of this host that a balancer may send to: all but loopback ones.
 fn addresses() -> Result<BTreeSet<Words>> {
     let interfaces = getifaddrs()
@@ -134,4 +144,24 @@ fn addresses() -> Result<BTreeSet<Words>> {
 
 fn missing(what: &str) -> DataplaneError {
     DataplaneError::io(format!("the eBPF object has no {what}"))(io::ErrorKind::NotFound.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn hosts(count: u32) -> BTreeSet<Words> {
+        (1..=count).map(|host| words(Ipv4Addr::from(10 << 24 | host).into())).collect()
+    }
+
+    #[test]
+    fn as_many_addresses_as_fit_are_served() {
+        for count in [0, 1, DECAP_LOCALS_MAX] {
+            assert_eq!(served(&hosts(count)), hosts(count));
+        }
+        let more = hosts(DECAP_LOCALS_MAX + 10);
+        assert_eq!(served(&more).len(), DECAP_LOCALS_MAX as usize);
+        assert!(served(&more).is_subset(&more));
+    }
 }

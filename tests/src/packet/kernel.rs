@@ -35,7 +35,7 @@ const BACKENDS: u32 = 32;
 /// VIP indexes; no ring is ever set for the last one.
 const VIPS: u32 = 4;
 /// Entries of each flow, NAT and fragment table.
-const TABLE_ENTRIES: u32 = 1_024;
+pub const TABLE_ENTRIES: u32 = 1_024;
 /// Marks a run as a trace.
 const COOKIE: u64 = 0x7472_6163_6521;
 /// Room for what a program may put in front of a packet, and for an answer that quotes it.

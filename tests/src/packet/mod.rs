@@ -24,7 +24,7 @@ pub use check::differences;
 pub use checksum::{ICMP, ICMPV6, TCP, UDP, checksum, checksums_valid};
 pub use decode::describe;
 pub use delta::{Counters, Delta, moved, packets_counted};
-pub use kernel::{Kernel, Ran, Shape, Verdict, ip as ip_command};
+pub use kernel::{Kernel, Ran, Shape, TABLE_ENTRIES, Verdict, ip as ip_command};
 pub use machine::Machine;
 pub use memory::{Memory, MemoryFrame, MemoryTables, event_name};
 pub use row::{Output, Row, Step, on_each_machine, run};

@@ -3,6 +3,7 @@
 
 mod decap;
 mod dnat;
+mod eviction;
 mod extensions;
 mod fragments;
 mod icmp;
