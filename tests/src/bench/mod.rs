@@ -7,12 +7,13 @@ pub mod l4;
 pub mod l7;
 pub mod spread;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use args::{Format, Request};
 
 /// Runs what the command line asks for.
 pub fn run(words: impl IntoIterator<Item = String>) -> Result<()> {
+    let mut failures = Vec::new();
     let (text, json) = match Request::parse(words)? {
         Request::Help => {
             print!("{}", args::USAGE);
@@ -28,9 +29,11 @@ pub fn run(words: impl IntoIterator<Item = String>) -> Result<()> {
         }
         Request::L7 { options, format } => {
             let report = l7::run(&options)?;
+            failures.clone_from(&report.failures);
             (report.text(), (format == Format::Json).then(|| report.json()).transpose()?)
         }
     };
     println!("{}", json.unwrap_or(text));
+    ensure!(failures.is_empty(), "not measured: {}", failures.join("; "));
     Ok(())
 }

@@ -49,6 +49,9 @@ fn open_tls(
     let name = ServerName::try_from("bench.example")?;
     let connection = ClientConnection::new(Arc::clone(config), name)?;
     let stream = TcpStream::connect(("127.0.0.1", port))?;
+    // The request follows the end of the handshake, which it would wait for the other side to
+    // have acknowledged.
+    stream.set_nodelay(true)?;
     let mut stream = StreamOwned::new(connection, stream);
     ask(&mut stream)?;
     Ok(stream)

@@ -73,11 +73,10 @@ pub fn run(options: &Options) -> Result<Report> {
     let set = Set { folder: work.path(), origin: &origin, programs: &programs, cores };
     for scenario in &options.scenarios {
         eprintln!("measuring {scenario}");
-        let proxies = Proxy::all(&options.rivals).into_iter().filter(|it| scenario.fits(*it));
-        if *scenario == Scenario::Overload {
-            report.overload = set.overload(options)?;
-        } else {
-            report.rows.extend(set.measure(*scenario, proxies, options)?);
+        // What the others found is not thrown away for one that cannot be measured.
+        if let Err(error) = set.add(*scenario, options, &mut report) {
+            eprintln!("{scenario}: {error:#}");
+            report.failures.push(format!("{scenario}: {error:#}"));
         }
     }
     if let Some(path) = &options.svg {
@@ -101,6 +100,17 @@ struct Set<'a> {
 }
 
 impl Set<'_> {
+    /// Measures a scenario.
+    fn add(&self, scenario: Scenario, options: &Options, report: &mut Report) -> Result<()> {
+        let proxies = Proxy::all(&options.rivals).into_iter().filter(|it| scenario.fits(*it));
+        if scenario == Scenario::Overload {
+            report.overload = self.overload(options)?;
+        } else {
+            report.rows.extend(self.measure(scenario, proxies, options)?);
+        }
+        Ok(())
+    }
+
     /// Asks ours for more than it can do.
     fn overload(&self, options: &Options) -> Result<Vec<Overload>> {
         let running = Running::start(Proxy::Ours, Scenario::Overload, self)?;

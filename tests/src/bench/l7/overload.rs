@@ -24,8 +24,9 @@ use super::{
 };
 use crate::rivals::process::Cores;
 
-/// Connections that find out what the proxy can do: each asks when it was answered.
-const PEAK_CONNECTIONS: u32 = 32;
+/// Connections that find out what the proxy can do: each asks when it was answered. Enough to keep
+/// it busy, too few to wait for each other as long as it takes for an overload.
+const PEAK_CONNECTIONS: u32 = 8;
 /// Connections that ask for more, each at its own times.
 const CONNECTIONS: u32 = 2_000;
 /// So much more.

@@ -26,6 +26,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// What came of too many requests, each round.
     pub overload: Vec<Overload>,
+    /// Scenarios that could not be measured, and why.
+    pub failures: Vec<String>,
 }
 
 /// What one proxy did in one scenario.
@@ -80,6 +82,7 @@ impl Report {
             rounds_count: options.rounds_count,
             rows: Vec::new(),
             overload: Vec::new(),
+            failures: Vec::new(),
         }
     }
 
