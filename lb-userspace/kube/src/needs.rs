@@ -1,9 +1,9 @@
 //! Which Secrets and ConfigMaps a cluster's objects refer to: no others are watched.
 
 use crate::{
-    GATEWAY_CONTROLLER, INGRESS_CONTROLLER, ObjectKey, Objects, Options,
+    GATEWAY_CONTROLLER, ObjectKey, Objects, Options,
     api::{FrontendTls, GatewayTls, ListenerSpec, ObjectRef, SecretRef},
-    lower::{Grants, Referent, Referrer},
+    lower::{Grants, IngressClasses, Referent, Referrer},
 };
 use k8s_openapi::api::networking::v1::Ingress;
 use std::collections::BTreeSet;
@@ -21,9 +21,6 @@ const SECRET_ANNOTATIONS: [&str; 3] = [
     "nginx.ingress.kubernetes.io/proxy-ssl-secret",
 ];
 
-/// Older way to name an Ingress's class.
-const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
-
 /// What a cluster's objects refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
@@ -33,8 +30,13 @@ pub(crate) struct Needs {
 
 impl Needs {
     /// What `objects` refer to; `is_first` = it is the cluster that the operator's own ConfigMap is
-    /// in.
-    pub(crate) fn of_cluster(objects: &Objects, options: &Options, is_first: bool) -> Self {
+    /// in. Classes of Ingresses are those of all clusters.
+    pub(crate) fn of_cluster(
+        objects: &Objects,
+        options: &Options,
+        is_first: bool,
+        classes: &IngressClasses,
+    ) -> Self {
         let mut needs = Self::default();
         if let Some((key, _)) = options.config_map.as_ref().filter(|_| is_first) {
             needs.config_maps.insert(key.clone());
@@ -43,7 +45,7 @@ impl Needs {
         needs.gateways(objects, &grants);
         needs.policies(objects, &grants);
         for (key, ingress) in &objects.ingresses {
-            if is_ours(ingress, objects, options) {
+            if classes.of(ingress).is_some() {
                 needs.ingress(&key.namespace, ingress);
             }
         }
@@ -179,24 +181,10 @@ impl Referred<'_> {
     }
 }
 
-/// Whether an Ingress may be for us: it names a class of ours, or none.
-fn is_ours(ingress: &Ingress, objects: &Objects, options: &Options) -> bool {
-    let annotations = ingress.metadata.annotations.as_ref();
-    let class = ingress.spec.as_ref().and_then(|it| it.ingress_class_name.as_ref());
-    let Some(class) = class.or_else(|| annotations.and_then(|it| it.get(CLASS_ANNOTATION))) else {
-        return true;
-    };
-    if options.ingress_classes.contains(class) {
-        return true;
-    }
-    let class = objects.ingress_classes.get(&ObjectKey::new("", class));
-    let controller = class.and_then(|it| it.spec.as_ref()).and_then(|it| it.controller.as_ref());
-    controller.is_some_and(|it| it == INGRESS_CONTROLLER)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Cluster, INGRESS_CONTROLLER, World};
     use serde_json::{Value, json};
 
     fn objects(list: &[Value]) -> Objects {
@@ -205,6 +193,24 @@ mod tests {
             assert!(objects.insert(one.clone()).unwrap());
         }
         objects
+    }
+
+    /// Of the only cluster.
+    fn needs(objects: &Objects) -> Needs {
+        needs_of(&[objects])
+    }
+
+    /// Of the first of these clusters.
+    fn needs_of(clusters: &[&Objects]) -> Needs {
+        let cluster = |objects: &&Objects| Cluster {
+            name: "c".to_owned(),
+            weight: 100,
+            objects: (*objects).clone(),
+        };
+        let clusters = clusters.iter().map(cluster).collect();
+        let world = World { clusters, ..World::default() };
+        let classes = IngressClasses::new(&world);
+        Needs::of_cluster(&world.clusters[0].objects, &Options::default(), true, &classes)
     }
 
     fn object(kind: &str, name: &str, spec: &Value) -> Value {
@@ -243,7 +249,7 @@ mod tests {
             gateway("ours", "one"),
             gateway("others", "two"),
         ]);
-        let needs = Needs::of_cluster(&objects, &Options::default(), true);
+        let needs = needs(&objects);
         assert_eq!(needs.secrets, [ObjectKey::new("a", "one")].into());
         assert_eq!(needs.config_maps, [ObjectKey::new("a", "ca")].into());
     }
@@ -257,7 +263,6 @@ mod tests {
         let authorities = &mut gateway["spec"]["tls"]["frontend"]["default"]["validation"];
         authorities["caCertificateRefs"][0]["namespace"] = json!("b");
         let mut objects = objects(&[object("GatewayClass", "ours", &ours), gateway]);
-        let needs = |objects: &Objects| Needs::of_cluster(objects, &Options::default(), true);
         assert_eq!(needs(&objects), Needs::default());
         let mut grant = object(
             "ReferenceGrant",
@@ -281,17 +286,23 @@ mod tests {
         guarded["metadata"]["annotations"] = json!({
             SECRET_ANNOTATIONS[0]: "a/users", SECRET_ANNOTATIONS[1]: "b/authorities",
         });
+        let classes = objects(&[object(
+            "IngressClass",
+            "ours",
+            &json!({ "controller": INGRESS_CONTROLLER }),
+        )]);
         let objects = objects(&[
-            object("IngressClass", "ours", &json!({ "controller": INGRESS_CONTROLLER })),
             object("IngressClass", "others", &json!({ "controller": "other" })),
             object("Ingress", "x", &tls(json!("ours"), "one")),
             object("Ingress", "y", &tls(json!("others"), "two")),
             object("Ingress", "z", &tls(Value::Null, "three")),
             guarded,
         ]);
-        let needs = Needs::of_cluster(&objects, &Options::default(), true);
+        assert_eq!(needs(&objects), Needs::default());
+        // The class is one of another cluster.
+        let needs = needs_of(&[&objects, &classes]);
         let names: Vec<_> = needs.secrets.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["a/one", "a/three", "a/users"]);
+        assert_eq!(names, ["a/one", "a/users"]);
     }
 
     #[test]
@@ -299,7 +310,8 @@ mod tests {
         let key = ObjectKey::new("a", "lb");
         let config_map = Some((key.clone(), "lb.yaml".to_owned()));
         let options = Options { config_map, ..Options::default() };
-        let needs = |is_first| Needs::of_cluster(&Objects::default(), &options, is_first);
+        let classes = IngressClasses::default();
+        let needs = |is_first| Needs::of_cluster(&Objects::default(), &options, is_first, &classes);
         assert_eq!(needs(true).config_maps, [key].into());
         assert!(needs(false).config_maps.is_empty());
     }

@@ -1,10 +1,14 @@
 //! What must hold whatever happens.
 
 use super::{
+    certificate,
     engine::Maps,
     router::{merged, name, reach},
     server::Server,
-    site::{GATEWAY_ADDRESS, Id, of_endpoint, of_host, of_port, service_at},
+    site::{
+        GATEWAY_ADDRESS, INGRESS_ADDRESS, INGRESSES, Id, VERSIONS_MAX, of_certificate, of_endpoint,
+        of_host, of_port, service_at,
+    },
 };
 use lb_common::abi::SLOT_MOVED;
 use lb_userspace::{
@@ -26,8 +30,12 @@ enum Part {
     Port(u8, u16),
     /// A port of the Gateway.
     Listener(u16),
-    /// Of a slice or a route: the cluster, the object and its version there.
+    /// A port of the Ingresses.
+    Ingress(u16),
+    /// Of a slice, a route or an Ingress: the cluster, the object and its version there.
     Version(u8, Id, u16),
+    /// Of the Secret of a cluster, and which certificate it is.
+    Certificate(u8, u16),
 }
 
 /// What must hold.
@@ -120,7 +128,11 @@ impl Check {
                 let (cluster, version) = of_port(port);
                 had(cluster, Id::Gateway, version)
             }
+            Part::Ingress(_) => self.servers.iter().any(|it| it.lock().had(Id::IngressClass, 1)),
             Part::Version(cluster, id, version) => had(cluster, id, version),
+            Part::Certificate(cluster, number) => (1..=VERSIONS_MAX)
+                .filter(|version| version % certificate::COUNT == number)
+                .any(|version| had(cluster, Id::Secret, version)),
         };
         if existed { Ok(()) } else { Err(format!("{part:?} never was")) }
     }
@@ -133,6 +145,12 @@ impl Check {
             Part::Version(_, Id::Slice(service, number), _) => {
                 vec![Id::Slice(service, number), Id::Service(service)]
             }
+            // The port of TLS goes with the last certificate.
+            Part::Ingress(_) | Part::Certificate(..) => {
+                let ingresses = (0..INGRESSES).map(Id::Ingress);
+                [Id::IngressClass, Id::Secret].into_iter().chain(ingresses).collect()
+            }
+            Part::Version(_, id @ Id::Ingress(_), _) => vec![id, Id::IngressClass],
             Part::Version(_, id, _) => vec![id, Id::Gateway, Id::Class],
         };
         let mut servers = self.servers.iter().zip(&self.revisions);
@@ -165,6 +183,11 @@ fn parts(desired: &Desired) -> Result<BTreeSet<Part>, String> {
         let (id, cluster, version) = of_host(name).ok_or_else(|| format!("host {name}"))?;
         parts.insert(Part::Version(cluster, id, version));
     }
+    for (name, it) in &desired.proxy.certificates {
+        let part = of_certificate(name).zip(certificate::of_chain(&it.chain));
+        let (cluster, number) = part.ok_or_else(|| format!("certificate {name}"))?;
+        parts.insert(Part::Certificate(cluster, number));
+    }
     Ok(parts)
 }
 
@@ -173,6 +196,7 @@ fn of_vip(vip: Vip) -> Result<Part, String> {
     match service_at(address) {
         Some(service) => Ok(Part::Port(service, vip.port)),
         None if address == GATEWAY_ADDRESS => Ok(Part::Listener(vip.port)),
+        None if address == INGRESS_ADDRESS => Ok(Part::Ingress(vip.port)),
         None => Err(format!("VIP {vip}")),
     }
 }

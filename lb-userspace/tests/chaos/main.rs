@@ -10,6 +10,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test stops where it fails")]
 
 mod answer;
+mod certificate;
 mod check;
 mod engine;
 mod faults;

@@ -1,6 +1,7 @@
 //! What clusters hold: a handful of objects whose content tells which version of them it is, so that
 //! what is programmed can be traced back.
 
+use super::certificate;
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 
@@ -23,15 +24,19 @@ const fn kind(
 }
 
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
+const NETWORKING: &str = "networking.k8s.io";
 
 /// All of them; each is served at version `v1`.
-pub(crate) const KINDS: [KindRow; 6] = [
+pub(crate) const KINDS: [KindRow; 9] = [
     kind("Namespace", "", "namespaces", false),
     kind("Service", "", "services", true),
     kind("EndpointSlice", "discovery.k8s.io", "endpointslices", true),
     kind("GatewayClass", GATEWAY_API, "gatewayclasses", false),
     kind("Gateway", GATEWAY_API, "gateways", true),
     kind("HTTPRoute", GATEWAY_API, "httproutes", true),
+    kind("IngressClass", NETWORKING, "ingressclasses", false),
+    kind("Ingress", NETWORKING, "ingresses", true),
+    kind("Secret", "", "secrets", true),
 ];
 
 /// The namespace of everything that has one.
@@ -48,12 +53,17 @@ pub(crate) enum Id {
     /// Of a service, of this number.
     Slice(u8, u8),
     Route(u8),
+    IngressClass,
+    Ingress(u8),
+    /// With a certificate, for Ingresses.
+    Secret,
 }
 
-/// Numbers of services, of slices of each, and of routes.
+/// Numbers of services, of slices of each, of routes, and of Ingresses.
 pub(crate) const SERVICES: u8 = 3;
 pub(crate) const SLICES: u8 = 2;
 pub(crate) const ROUTES: u8 = 3;
+pub(crate) const INGRESSES: u8 = 2;
 
 /// Versions of one object in one cluster, at most: addresses and ports have room for no more.
 pub(crate) const VERSIONS_MAX: u16 = 250;
@@ -68,27 +78,35 @@ impl Id {
             Self::Class => 3,
             Self::Gateway => 4,
             Self::Route(_) => 5,
+            Self::IngressClass => 6,
+            Self::Ingress(_) => 7,
+            Self::Secret => 8,
         }
     }
 
     pub(crate) fn name(self) -> String {
         match self {
             Self::Namespace => NAMESPACE.to_owned(),
-            Self::Class => "lb".to_owned(),
+            Self::Class | Self::IngressClass => "lb".to_owned(),
             Self::Gateway => "web".to_owned(),
             Self::Service(number) => format!("s{number}"),
             Self::Slice(service, number) => format!("s{service}-{number}"),
             Self::Route(number) => format!("r{number}"),
+            Self::Ingress(number) => format!("i{number}"),
+            Self::Secret => "certificate".to_owned(),
         }
     }
 
     /// Any that comes, changes and goes.
     pub(crate) fn any(rng: &mut fastrand::Rng) -> Self {
-        match rng.u8(0..20) {
+        match rng.u8(0..26) {
             0 => Self::Class,
-            1..3 => Self::Gateway,
-            3..7 => Self::Service(rng.u8(0..SERVICES)),
-            7..14 => Self::Slice(rng.u8(0..SERVICES), rng.u8(0..SLICES)),
+            1 => Self::IngressClass,
+            2..4 => Self::Gateway,
+            4..6 => Self::Secret,
+            6..10 => Self::Service(rng.u8(0..SERVICES)),
+            10..17 => Self::Slice(rng.u8(0..SERVICES), rng.u8(0..SLICES)),
+            17..20 => Self::Ingress(rng.u8(0..INGRESSES)),
             _ => Self::Route(rng.u8(0..ROUTES)),
         }
     }
@@ -97,12 +115,13 @@ impl Id {
     pub(crate) fn all() -> Vec<Self> {
         let services = (0..SERVICES).map(Self::Service);
         let slices = (0..SERVICES * SLICES).map(|it| Self::Slice(it / SLICES, it % SLICES));
-        let fixed = [Self::Namespace, Self::Class, Self::Gateway];
+        let fixed = [Self::Namespace, Self::Class, Self::Gateway, Self::IngressClass, Self::Secret];
         fixed
             .into_iter()
             .chain(services)
             .chain(slices)
             .chain((0..ROUTES).map(Self::Route))
+            .chain((0..INGRESSES).map(Self::Ingress))
             .collect()
     }
 
@@ -143,17 +162,42 @@ impl Id {
             }
             Self::Route(number) => json!({ "spec": {
                 "parentRefs": [{ "name": "web" }],
-                "hostnames": [host(number, cluster, version)],
+                "hostnames": [host('r', number, cluster, version)],
                 "rules": [{ "backendRefs": [
                     { "name": format!("s{}", rng.u8(0..SERVICES)), "port": 80 },
                 ] }],
             } }),
+            Self::IngressClass => json!({
+                "metadata": { "annotations": {
+                    "lb.internal/addresses": INGRESS_ADDRESS.to_string(),
+                } },
+                "spec": { "controller": "lb.internal/ingress-controller" },
+            }),
+            Self::Ingress(number) => {
+                let host = host('i', number, cluster, version);
+                let service = format!("s{}", rng.u8(0..SERVICES));
+                json!({ "spec": {
+                    "ingressClassName": "lb",
+                    "tls": [{ "hosts": [&host], "secretName": Self::Secret.name() }],
+                    "rules": [{ "host": &host, "http": { "paths": [{
+                        "path": "/", "pathType": "Prefix",
+                        "backend": { "service": { "name": service, "port": { "number": 80 } } },
+                    }] } }],
+                } })
+            }
+            Self::Secret => json!({
+                "type": "kubernetes.io/tls",
+                "data": certificate::data(version),
+            }),
         }
     }
 }
 
 /// The Gateway's address.
 pub(crate) const GATEWAY_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 100);
+
+/// The address of Ingresses.
+pub(crate) const INGRESS_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 101);
 
 /// The address of a service.
 pub(crate) const fn service_address(number: u8) -> Ipv4Addr {
@@ -191,14 +235,26 @@ pub(crate) const fn of_endpoint(address: Ipv4Addr) -> (u8, Id, u16) {
     (cluster, Id::Slice(slice / SLICES, slice % SLICES), version as u16)
 }
 
-fn host(number: u8, cluster: u8, version: u16) -> String {
-    format!("r{number}-{cluster}-{version}.example")
+fn host(letter: char, number: u8, cluster: u8, version: u16) -> String {
+    format!("{letter}{number}-{cluster}-{version}.example")
 }
 
-/// Route, cluster and version of a host.
+/// Route or Ingress, cluster and version of a host.
 pub(crate) fn of_host(host: &str) -> Option<(Id, u8, u16)> {
-    let mut parts = host.strip_suffix(".example")?.strip_prefix('r')?.split('-');
-    let mut number = || parts.next()?.parse::<u16>().ok();
-    let (route, cluster, version) = (number()?, number()?, number()?);
-    Some((Id::Route(route as u8), cluster as u8, version))
+    let name = host.strip_suffix(".example")?;
+    let (id, rest): (fn(u8) -> Id, _) = match name.strip_prefix('r') {
+        Some(rest) => (Id::Route, rest),
+        None => (Id::Ingress, name.strip_prefix('i')?),
+    };
+    let mut parts = rest.split('-');
+    let mut next = || parts.next()?.parse::<u16>().ok();
+    let (number, cluster, version) = (next()?, next()?, next()?);
+    Some((id(number as u8), cluster as u8, version))
+}
+
+/// Cluster of a certificate, by its name.
+pub(crate) fn of_certificate(name: &str) -> Option<u8> {
+    let (cluster, secret) = name.strip_prefix('c')?.split_once('/')?;
+    let is_ours = secret == format!("{NAMESPACE}/{}", Id::Secret.name());
+    cluster.parse().ok().filter(|_| is_ours)
 }

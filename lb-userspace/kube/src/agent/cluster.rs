@@ -3,6 +3,7 @@
 use super::{ClusterProblem, ClusterReport, ClusterState};
 use crate::{
     ClusterOptions, ObjectKey, Objects, Options,
+    lower::IngressClasses,
     needs::Needs,
     saved::{Assigned, Keeper, Saved},
     watch::{ClusterWatch, KINDS, Report, Source},
@@ -175,8 +176,9 @@ impl Tracked {
         objects: &mut Objects,
         options: &Options,
         is_first: bool,
+        classes: &IngressClasses,
     ) -> bool {
-        let needs = Needs::of_cluster(objects, options, is_first);
+        let needs = Needs::of_cluster(objects, options, is_first, classes);
         for kind in KINDS.iter().filter(|it| it.is_by_need) {
             let needed = needs.of(kind.name);
             // A namespace that is watched as a whole has others, too.

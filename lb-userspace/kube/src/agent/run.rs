@@ -11,6 +11,7 @@ use crate::{
     Cluster, Connector, Lowered, Notice, ObjectId, ObjectKind, Objects, World,
     due::until,
     lower,
+    lower::IngressClasses,
     saved::{Keeper, Shelf},
     watch::{ClusterWatch, Report, Reports},
 };
@@ -318,10 +319,11 @@ impl Run {
     /// Looks for what is referred to; true if something new is, which is worth waiting for.
     fn find_needs(&mut self) -> bool {
         let options = Arc::clone(&self.world.options);
+        let classes = IngressClasses::new(&self.world);
         let mut is_new = false;
         for (index, cluster) in self.world.clusters.iter_mut().enumerate() {
             if let Some(tracked) = self.tracked.get_mut(index).filter(|it| it.is_read()) {
-                is_new |= tracked.need(&mut cluster.objects, &options, index == 0);
+                is_new |= tracked.need(&mut cluster.objects, &options, index == 0, &classes);
             }
         }
         if is_new {

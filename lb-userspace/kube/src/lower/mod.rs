@@ -20,7 +20,7 @@ mod upstream;
 
 pub(crate) use index::{Grants, Referent, Referrer};
 pub use ingress::Coverage;
-pub(crate) use ingress::ingress_coverage;
+pub(crate) use ingress::{Classes as IngressClasses, ingress_coverage};
 pub(crate) use service::is_ours as is_service_ours;
 
 pub use gateway::FEATURES;

@@ -15,7 +15,7 @@ const UNCLASSED: &str = "default";
 
 /// Classes that are served.
 #[derive(Debug, Default)]
-pub(in crate::lower) struct Classes {
+pub(crate) struct Classes {
     /// Owner of the class's addresses, by its name.
     pub(in crate::lower) owners: BTreeMap<String, ObjectId>,
     /// The class of Ingresses without one.
@@ -23,7 +23,7 @@ pub(in crate::lower) struct Classes {
 }
 
 impl Classes {
-    pub(in crate::lower) fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let mut classes = Self::default();
         for cluster in &world.clusters {
             for (key, class) in &cluster.objects.ingress_classes {
@@ -50,7 +50,7 @@ impl Classes {
     }
 
     /// The class of ours that `ingress` belongs to.
-    pub(in crate::lower) fn of(&self, ingress: &Ingress) -> Option<&str> {
+    pub(crate) fn of(&self, ingress: &Ingress) -> Option<&str> {
         let named = ingress.spec.as_ref().and_then(|it| it.ingress_class_name.as_deref());
         let annotations = ingress.metadata.annotations.as_ref();
         let named = named.or_else(|| annotations.and_then(|it| it.get(CLASS)).map(String::as_str));

@@ -15,7 +15,7 @@ mod upstream;
 
 pub use annotation::Coverage;
 pub(super) use annotation::Wishes;
-pub(super) use class::Classes;
+pub(crate) use class::Classes;
 
 use super::draft::Draft;
 use crate::{ObjectId, ObjectKey, ObjectKind, Status, World};
