@@ -2,7 +2,11 @@
 
 use crate::{ObjectId, Objects, Options};
 use lb_model::Desired;
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 /// What lowering looks at. Equal worlds give equal results on every router.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +22,9 @@ pub struct World {
     /// Addresses as this replica's last lowering gave them ([`crate::Lowered::assigned`]): they hold
     /// until status names them.
     pub assigned: Arc<BTreeMap<ObjectId, Vec<IpAddr>>>,
+    /// Names of clusters that could not be read since the start: what they have, and which addresses,
+    /// is what was kept. Their status may be older than that.
+    pub recalled: BTreeSet<String>,
     /// Seconds since the Unix epoch.
     pub now_seconds: u64,
 }

@@ -64,6 +64,12 @@ impl Check {
     /// The router no longer knows what it has not read since.
     pub(crate) fn forgets(&mut self) {
         self.settled.clear();
+        self.goes_back();
+    }
+
+    /// The router knows what it kept, which may be older than what it ran.
+    pub(crate) fn goes_back(&mut self) {
+        self.newest.clear();
     }
 
     /// All is well: this runs.

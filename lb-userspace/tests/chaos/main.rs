@@ -1,7 +1,8 @@
 //! Clusters at their worst: watches that end in the middle of an event, lists that expire, API
 //! servers that hang, fail and go away, a data plane that fails between two steps, a router that
-//! dies there. Whatever happens, what is programmed came from objects that were, nothing goes
-//! because it cannot be read, and in the end it is what a clean start on the last objects gives.
+//! dies there; some keep their state. Whatever happens, what is programmed came from objects that
+//! were, nothing goes because it cannot be read, and in the end it is what a clean start on the last
+//! objects gives.
 //!
 //! Everything of the product is the real one, from the requests to API servers to the plan that is
 //! applied; only API servers, maps and time are made up. A schedule is its seed: a failure prints

@@ -11,6 +11,7 @@ use lb_userspace::{
     runtime::backend_addresses,
 };
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use tempfile::TempDir;
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
@@ -29,6 +30,8 @@ pub(crate) struct Router {
     pub(crate) dies_of_failure: bool,
     servers: Vec<Arc<Server>>,
     options: Options,
+    /// Where it keeps what clusters have, if it does.
+    state: Option<TempDir>,
     began: Instant,
     life: Option<Life>,
     lives_count: u32,
@@ -46,16 +49,22 @@ struct Life {
 }
 
 impl Router {
-    pub(crate) fn new(servers: &[Arc<Server>], writes_status: bool) -> Self {
+    pub(crate) fn new(servers: &[Arc<Server>], writes_status: bool, keeps: bool) -> Self {
         Self {
             maps: Maps::default(),
             dies_of_failure: false,
             servers: servers.to_vec(),
             options: options(servers, writes_status),
+            state: keeps.then(|| tempfile::tempdir().expect("a directory")),
             began: Instant::now(),
             life: None,
             lives_count: 0,
         }
+    }
+
+    /// Whether it knows what clusters had when it starts.
+    pub(crate) const fn keeps(&self) -> bool {
+        self.state.is_some()
     }
 
     /// What lowering is told.
@@ -71,8 +80,8 @@ impl Router {
         self.lives_count += 1;
         let identity = format!("life {}", self.lives_count);
         let objects = watch::channel(Arc::default()).0;
-        let channels =
-            Channels { outputs, outcomes, reports, told: objects, identity, saved: None };
+        let saved = self.state.as_ref().map(|it| it.path().join("clusters"));
+        let channels = Channels { outputs, outcomes, reports, told: objects, identity, saved };
         let servers = self.servers.clone();
         let connector = Connector::new(move |options: &ClusterOptions| {
             let found = servers.iter().find(|it| name(it) == options.name).map(Way::client);

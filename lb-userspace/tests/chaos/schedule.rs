@@ -17,6 +17,13 @@ const SETTLE_MAX: Duration = Duration::from_mins(15);
 /// How long a router needs, at most, to read what comes late.
 const FIRST_STATE: Duration = Duration::from_secs(8);
 
+/// How long a router needs, at most, to keep what it runs: it does so when it knows that it reads all
+/// of it, which a connection that is dead without anybody knowing delays.
+const KEPT: Duration = Duration::from_mins(5);
+
+/// How long a router needs, at most, to take what was kept for what it cannot read.
+const RECALLED: Duration = Duration::from_secs(15);
+
 /// How long nothing may change then.
 const STAYS: Duration = Duration::from_secs(1);
 
@@ -41,7 +48,7 @@ impl Schedule {
         let count = rng.u8(1..=2);
         let servers: Vec<_> = (0..count).map(|it| Server::new(it, rng.u64(..))).collect();
         let writes_status = rng.u8(0..4) == 0;
-        let router = Router::new(&servers, writes_status);
+        let router = Router::new(&servers, writes_status, rng.u8(0..4) == 0);
         let check = Check::new(&servers);
         Self { rng, servers, router, check }
     }
@@ -100,12 +107,19 @@ impl Schedule {
 
     /// The router starts anew and can read everything, piece by piece: nothing goes meanwhile.
     async fn restart(&mut self) -> Result<(), String> {
-        self.router.die();
+        self.die();
         for server in &self.servers {
             server.set_faults(Faults { late_ms: 500, page: 2, ..Faults::default() });
         }
         self.router.start()?;
         self.router.live(FIRST_STATE, &mut self.check).await
+    }
+
+    fn die(&mut self) {
+        self.router.die();
+        if self.router.keeps() {
+            self.check.goes_back();
+        }
     }
 
     fn any(&mut self) -> Arc<Server> {
@@ -149,6 +163,22 @@ impl Schedule {
             return Err("what was right did not stay".to_owned());
         }
         same_image(&self.router.maps, &wanted)?;
-        self.check.settles(&wanted)
+        self.check.settles(&wanted)?;
+        if self.router.keeps() { self.restart_alone().await } else { Ok(()) }
+    }
+
+    /// The router starts anew while no API server answers: nothing goes.
+    async fn restart_alone(&mut self) -> Result<(), String> {
+        self.router.live(KEPT, &mut self.check).await?;
+        self.die();
+        for server in &self.servers {
+            server.set_faults(Faults { is_down: true, ..Faults::default() });
+        }
+        self.router.start()?;
+        self.router.live(RECALLED, &mut self.check).await?;
+        match self.router.desired() {
+            Some(_) => Ok(()),
+            None => Err("what was kept is not served".to_owned()),
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     lower::IngressClasses,
     needs::Needs,
     saved::{Assigned, Keeper, Saved},
-    watch::{ClusterWatch, KINDS, Report, Source},
+    watch::{ClusterWatch, KINDS, Kind, Report, Source},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,12 +47,16 @@ struct Saving {
     changes: u64,
     /// What was given to keep last.
     kept: Option<(u64, Assigned)>,
+    /// There was something to keep, but not all of it.
+    is_owed: bool,
 }
 
 /// What is known of a cluster's sources.
 #[derive(Debug)]
 struct Progress {
     sources: Option<BTreeSet<Source>>,
+    /// Kinds that may be there, and cannot be watched now.
+    silent: BTreeSet<&'static str>,
     listed: BTreeSet<Source>,
     failing: BTreeMap<Source, Failing>,
     away: Option<String>,
@@ -87,6 +91,7 @@ impl Tracked {
     ) -> Self {
         let progress = Progress {
             sources: None,
+            silent: BTreeSet::new(),
             listed: BTreeSet::new(),
             failing: BTreeMap::new(),
             away: None,
@@ -96,7 +101,8 @@ impl Tracked {
             since_ms: now_ms,
         };
         let is_asked = keeper.is_none();
-        let saving = Saving { keeper, is_asked, at_ms: None, changes: 0, kept: None };
+        let saving =
+            Saving { keeper, is_asked, at_ms: None, changes: 0, kept: None, is_owed: false };
         let staged = Some(Objects::default());
         Self { token, options, watch, needs: Needs::default(), staged, progress, saving }
     }
@@ -132,9 +138,15 @@ impl Tracked {
         saved.assigned
     }
 
+    /// Whether what was saved is served.
+    pub(super) const fn is_recalled(&self) -> bool {
+        self.saving.at_ms.is_some()
+    }
+
     /// Has what it has kept for a later start, if that is all there is now.
     pub(super) fn keep(&mut self, objects: &Objects, assigned: &Assigned) {
         let is_whole = self.progress.state == ClusterState::Watching && self.has_needs();
+        self.saving.is_owed = !is_whole;
         let Some(keeper) = self.saving.keeper.as_ref().filter(|_| is_whole) else { return };
         let own = assigned.iter().filter(|it| it.0.cluster == self.options.name);
         let own: Assigned = own.map(|(id, it)| (id.clone(), it.clone())).collect();
@@ -143,6 +155,11 @@ impl Tracked {
             self.saving.kept = kept;
             keeper.keep(objects.clone(), own);
         }
+    }
+
+    /// Whether it could not be kept when it was last lowered.
+    pub(super) const fn is_owed(&self) -> bool {
+        self.saving.is_owed
     }
 
     /// Ends, when what is to be kept is kept.
@@ -160,9 +177,10 @@ impl Tracked {
         self.saving.changes += u64::from(is_news);
         if is_staged && self.progress.is_complete() {
             let mut read = self.staged.take().unwrap_or_default();
-            // What is watched by need was not read yet: it holds until it is.
-            read.secrets = std::mem::take(&mut objects.secrets);
-            read.config_maps = std::mem::take(&mut objects.config_maps);
+            // What was not read yet holds until it is.
+            for kind in KINDS.iter().filter(|it| it.is_by_need || self.progress.is_silent(it)) {
+                (kind.hand_over)(&mut read, objects);
+            }
             *objects = read;
             self.saving.at_ms = None;
         }
@@ -312,7 +330,10 @@ impl Tracked {
 impl Progress {
     fn take(&mut self, report: Report, objects: &mut Objects) -> bool {
         match report {
-            Report::Sources(sources) => return self.take_sources(sources, objects),
+            Report::Sources(sources, silent) => {
+                self.silent = silent;
+                return self.take_sources(sources, objects);
+            }
             Report::Listed(source, change) => {
                 self.failing.remove(&source);
                 self.malformed
@@ -365,10 +386,25 @@ impl Progress {
             (kind.retain)(objects, &|key| !gone.scope.has(key) || is_watched(key));
             is_news = true;
         }
+        // Nor is what was held for a kind that might have been there, and is not.
+        let is_held = |it: &&Kind| !it.is_by_need && (it.count)(objects) > 0;
+        let is_known = |it: &&Kind| self.silent.contains(it.name);
+        let watched: BTreeSet<_> = sources.iter().map(|it| it.kind).collect();
+        let gone = KINDS.iter().filter(is_held).filter(|it| !is_known(it));
+        for kind in gone.filter(|it| !watched.contains(it.name)).collect::<Vec<_>>() {
+            (kind.retain)(objects, &|_| false);
+            is_news = true;
+        }
         self.listed.retain(|it| sources.contains(it));
         self.failing.retain(|it, _| sources.contains(it));
         self.sources = Some(sources);
         is_news
+    }
+
+    /// Whether a kind may be there that cannot be watched now.
+    fn is_silent(&self, kind: &Kind) -> bool {
+        let mut sources = self.sources.iter().flatten();
+        self.silent.contains(kind.name) && !sources.any(|it| it.kind == kind.name)
     }
 
     /// Whether all sources were read, but for those that may not be.

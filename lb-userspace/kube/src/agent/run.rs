@@ -242,6 +242,10 @@ impl Run {
         } else {
             self.repeat_at.get_or_insert_with(|| Instant::now() + REPEAT_WAIT);
         }
+        // It may answer again, and be as it was.
+        if self.dirty.is_none() && tracked.is_owed() {
+            tracked.keep(&cluster.objects, &self.world.assigned);
+        }
         self.report_at.get_or_insert_with(|| Instant::now() + REPORT_PERIOD);
     }
 
@@ -298,6 +302,8 @@ impl Run {
         let Some(since) = self.dirty.take() else { return Ok(()) };
         self.world.now_seconds = now_ms() / 1_000;
         self.world.leads = self.writing.leads();
+        let recalled = self.tracked.iter().filter(|it| it.is_recalled());
+        self.world.recalled = recalled.map(|it| it.options.name.clone()).collect();
         let began = Instant::now();
         // One odd object must not end the agent.
         let world = &self.world;

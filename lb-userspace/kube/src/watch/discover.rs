@@ -26,6 +26,8 @@ pub type Versions = BTreeMap<&'static str, String>;
 pub(super) struct Served {
     /// Versions by kind.
     pub(super) versions: Versions,
+    /// Kinds whose group does not answer: whether they are there is not known.
+    pub(super) silent: BTreeSet<&'static str>,
     /// It streams lists.
     pub(super) streams: bool,
 }
@@ -45,13 +47,13 @@ pub(super) async fn probe(client: &Client) -> Result<(), Failure> {
 /// Asks an API server what it has.
 pub(super) async fn discover(client: &Client) -> Result<Served, Failure> {
     let version = within(client.apiserver_version()).await?;
-    let mut served = Served { versions: BTreeMap::new(), streams: streams(&version) };
+    let mut served = Served { streams: streams(&version), ..Served::default() };
     let groups = within(client.list_api_groups()).await?;
     let mut offered = BTreeSet::from(["v1".to_owned()]);
     for group in groups.groups {
         offered.extend(group.versions.into_iter().map(|it| it.group_version));
     }
-    let mut lists: BTreeMap<String, APIResourceList> = BTreeMap::new();
+    let mut lists: BTreeMap<String, Option<APIResourceList>> = BTreeMap::new();
     for kind in &KINDS {
         for version in kind.versions {
             let group_version = group_version(kind, version);
@@ -62,11 +64,15 @@ pub(super) async fn discover(client: &Client) -> Result<Served, Failure> {
                 let list = resources(client, kind.group, &group_version).await?;
                 lists.insert(group_version.clone(), list);
             }
-            let list = lists.get(&group_version);
             let has = |it: &APIResourceList| it.resources.iter().any(|it| it.name == kind.plural);
-            if list.is_some_and(has) {
-                served.versions.insert(kind.name, (*version).to_owned());
-                break;
+            match lists.get(&group_version) {
+                Some(Some(list)) if has(list) => {
+                    served.versions.insert(kind.name, (*version).to_owned());
+                    served.silent.remove(kind.name);
+                    break;
+                }
+                Some(None) => drop(served.silent.insert(kind.name)),
+                _ => {}
             }
         }
     }
@@ -77,20 +83,21 @@ fn group_version(kind: &Kind, version: &str) -> String {
     if kind.group.is_empty() { version.to_owned() } else { format!("{}/{version}", kind.group) }
 }
 
-/// A group whose own server is away (503), or that has just gone (404), has nothing for now.
+/// What a group has: nothing if it has just gone (404). `None` = its own server is away (503).
 async fn resources(
     client: &Client,
     group: &str,
     group_version: &str,
-) -> Result<APIResourceList, Failure> {
+) -> Result<Option<APIResourceList>, Failure> {
     let answer = if group.is_empty() {
         within(client.list_core_api_resources(group_version)).await
     } else {
         within(client.list_api_group_resources(group_version)).await
     };
     match answer {
-        Err(Failure::Refused { code: 404 | 503, .. }) => Ok(APIResourceList::default()),
-        answer => answer,
+        Err(Failure::Refused { code: 404, .. }) => Ok(Some(APIResourceList::default())),
+        Err(Failure::Refused { code: 503, .. }) => Ok(None),
+        answer => answer.map(Some),
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Kind {
     pub(crate) count: fn(&Objects) -> usize,
     /// Forgets objects that are not chosen.
     pub(crate) retain: fn(&mut Objects, &Chosen<'_>),
+    /// Moves its objects from the second to the first.
+    pub(crate) hand_over: fn(&mut Objects, &mut Objects),
     /// Writes its objects, a line each: its name and the object.
     pub(crate) save: fn(&Objects, &mut dyn io::Write) -> io::Result<()>,
     /// Puts in an object that was written; false = it cannot be read.
@@ -85,6 +87,7 @@ macro_rules! kind {
                 watch: |it| Box::pin(Reflector::new(it, |objects| &mut objects.$store).run()),
                 count: |objects| objects.$store.len(),
                 retain: |objects, chosen| objects.$store.retain(|key, _| chosen(key)),
+                hand_over: |to, from| to.$store = std::mem::take(&mut from.$store),
                 save: |objects, out| save(stringify!($type), &objects.$store, out),
                 restore: |objects, value| restore(&mut objects.$store, value),
             }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 /// What watching a cluster tells.
 pub(crate) enum Report {
     /// This is watched from now on.
-    Sources(BTreeSet<Source>),
+    Sources(BTreeSet<Source>, BTreeSet<&'static str>),
     /// A source was read as a whole.
     Listed(Source, Box<dyn Change>),
     /// An object of a kind changed.
@@ -42,7 +42,7 @@ pub(crate) enum Report {
 impl fmt::Debug for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sources(sources) => write!(f, "Sources({sources:?})"),
+            Self::Sources(sources, silent) => write!(f, "Sources({sources:?}, {silent:?})"),
             Self::Listed(source, _) => write!(f, "Listed({source})"),
             Self::Changed(kind, key, _) => write!(f, "Changed({kind} {key})"),
             Self::Well(source) => write!(f, "Well({source})"),

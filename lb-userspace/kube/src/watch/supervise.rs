@@ -148,16 +148,17 @@ impl Supervisor {
     /// Notes what is there. A kind must be missing twice to be gone: a server that starts, or one
     /// behind it that is away, does not say everything.
     fn take_served(&mut self, found: Served) {
-        let is_gone = |kind: &&'static str| !found.versions.contains_key(kind);
-        let misses_one = self.served.versions.keys().any(is_gone);
+        let may_be_there =
+            |kind: &&'static str| found.versions.contains_key(kind) || found.silent.contains(kind);
+        let misses_one = !self.served.versions.keys().all(may_be_there);
         let confirmed = std::mem::replace(&mut self.misses_one, misses_one) && misses_one;
-        self.served.streams = found.streams;
         if confirmed {
-            self.served = found;
+            self.served.versions.retain(|kind, _| may_be_there(kind));
             self.misses_one = false;
-        } else {
-            self.served.versions.extend(found.versions);
         }
+        self.served.streams = found.streams;
+        self.served.versions.extend(found.versions);
+        self.served.silent = found.silent;
         self.versions.send_if_modified(|it| {
             let is_news = *it != self.served.versions;
             it.clone_from(&self.served.versions);
@@ -177,7 +178,8 @@ impl Supervisor {
         });
         // Those that were stopped are done with.
         while self.tasks.try_join_next().is_some() {}
-        self.reports.send(Report::Sources(wanted.keys().cloned().collect())).await?;
+        let sources = wanted.keys().cloned().collect();
+        self.reports.send(Report::Sources(sources, self.served.silent.clone())).await?;
         let Some(clients) = &self.clients else { return Ok(()) };
         for (source, (kind, version)) in wanted {
             if self.running.contains_key(&source) {

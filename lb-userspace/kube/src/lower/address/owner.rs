@@ -38,8 +38,10 @@ pub(super) fn owners(draft: &Draft<'_>, pools: &[Pool]) -> Vec<Owner> {
     owners.extend(services(draft, pools));
     owners.extend(ingress_classes(draft, pools));
     for owner in &mut owners {
-        let last = owner.ids.first().and_then(|it| draft.world.assigned.get(it));
-        for address in last.into_iter().flatten().filter(|_| draft.world.leads) {
+        let world = draft.world;
+        let may_know_more = |id: &&ObjectId| world.leads || world.recalled.contains(&id.cluster);
+        let known = owner.ids.first().filter(may_know_more);
+        for address in known.and_then(|it| world.assigned.get(it)).into_iter().flatten() {
             if !owner.claim.current.contains(address) {
                 owner.claim.current.push(*address);
             }

@@ -173,6 +173,16 @@ fn what_was_handed_out_stays_before_status_names_it() {
 }
 
 #[test]
+fn what_was_kept_holds_without_a_leader_while_its_cluster_cannot_be_read() {
+    let mut world = world(vec![service("b", json!({}))]);
+    world.assigned = Arc::clone(&lower(&world).assigned);
+    world.leads = false;
+    assert_eq!(assigned(&lower(&world))["Service a/b"], "", "it is for the leader to say");
+    world.recalled = ["one".to_owned()].into();
+    assert_eq!(assigned(&lower(&world))["Service a/b"], "192.0.2.1");
+}
+
+#[test]
 fn an_address_in_the_status_of_a_living_owner_is_not_handed_out() {
     let moved = json!({"apiVersion": "v1", "kind": "Service",
         "metadata": {"name": "moved", "namespace": "a"},
