@@ -333,7 +333,9 @@ impl Run {
             }
         }
         if is_new {
-            self.needs_wait = Some(Instant::now() + NEEDS_WAIT);
+            let until = Instant::now() + NEEDS_WAIT;
+            // What a predecessor served must not go for want of what is about to be read.
+            self.needs_wait = Some(self.first_wait.map_or(until, |first| first.max(until)));
         }
         is_new
     }
