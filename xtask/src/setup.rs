@@ -2,6 +2,7 @@
 //!
 //! Looks first and does only what is missing, so it can run before every other command.
 
+pub(crate) mod helm;
 pub(crate) mod kube_server;
 
 use std::{fs, path::Path, process::Command};
@@ -47,6 +48,9 @@ pub(crate) struct Options {
     /// Also build a real kube-apiserver, for the tests of the Kubernetes agent, into the cache
     #[arg(long)]
     kube_server: bool,
+    /// Also install helm and kubectl, which render what `deploy` installs, into the cache
+    #[arg(long)]
+    helm: bool,
 }
 
 /// How much of a set-up a command needs.
@@ -61,18 +65,26 @@ pub(crate) enum Scope {
 pub(crate) fn run(options: &Options, _root: &Path) -> Result<()> {
     if !options.check {
         ensure(Scope::Lab)?;
+        if options.helm {
+            helm::ensure()?;
+        }
         return if options.kube_server { kube_server::ensure() } else { Ok(()) };
     }
     let mut missing = survey(Scope::Lab);
+    let mut words = Vec::new();
+    if options.helm && helm::find().is_none() {
+        missing.push(Need::Helm);
+        words.push(" --helm");
+    }
     if options.kube_server && kube_server::find().is_none() {
         missing.push(Need::KubeServer);
+        words.push(" --kube-server");
     }
     for need in &missing {
         println!("missing: {need}");
     }
     if !missing.is_empty() {
-        let option = if missing.contains(&Need::KubeServer) { " --kube-server" } else { "" };
-        bail!("{} missing; `cargo xtask setup{option}` installs it", missing.len());
+        bail!("{} missing; `cargo xtask setup{}` installs it", missing.len(), words.concat());
     }
     report()
 }
@@ -137,6 +149,8 @@ enum Need {
     Bpffs,
     /// A real kube-apiserver, where one was asked for
     KubeServer,
+    /// What renders charts and kustomizations, where it was asked for
+    Helm,
 }
 
 impl std::fmt::Display for Need {
@@ -146,6 +160,7 @@ impl std::fmt::Display for Need {
             Self::Program(program, package) => write!(f, "{program} (Debian: {package})"),
             Self::Bpffs => write!(f, "bpffs at {BPFFS}"),
             Self::KubeServer => f.write_str("kube-apiserver and etcd"),
+            Self::Helm => f.write_str("helm and kubectl"),
         }
     }
 }
@@ -209,7 +224,7 @@ fn packages(missing: &[Need]) -> Vec<&'static str> {
                 packages.extend(DEBIAN_LINKER.iter().filter(|package| !is_installed(package)));
             }
             Need::Program(_, package) => packages.push(package),
-            Need::Compiler(_) | Need::Linker(_) | Need::Bpffs | Need::KubeServer => {}
+            Need::Compiler(_) | Need::Linker(_) | Need::Bpffs | Need::KubeServer | Need::Helm => {}
         }
     }
     packages

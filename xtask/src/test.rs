@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::{
     command,
-    setup::{self, Scope, kube_server},
+    setup::{self, Scope, helm, kube_server},
 };
 
 /// Options of `cargo xtask test`
@@ -42,6 +42,12 @@ pub(crate) fn run(options: &Options, root: &Path) -> Result<()> {
         eprintln!(
             "test: no kube-apiserver: the cases of the Kubernetes agent run on a stand-in in the \
              tests' own process; `cargo xtask setup --kube-server` builds a real one"
+        );
+    }
+    if !options.unit && helm::find().is_none() {
+        eprintln!(
+            "test: no helm: the chart and the kustomizations are taken as they were rendered when \
+             they were recorded; `cargo xtask setup --helm` installs it"
         );
     }
     if !options.filters.is_empty() {

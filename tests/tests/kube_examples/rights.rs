@@ -14,7 +14,7 @@ use lb_tests::{
 };
 use serde_json::{Value, json};
 
-use super::bed;
+use super::{bed, chart};
 
 /// Who lbd is in its DaemonSet.
 const ACCOUNT: &str = "system:serviceaccount:lb-system:lb";
@@ -81,29 +81,10 @@ spec:
   ports: [{port: 7, targetPort: 7}]
 ";
 
-/// Installs a folder of `deploy/kustomize` upon its base, as kustomize would.
-fn install(server: &ApiServer, overlay: Option<&str>) {
-    for file in ["namespace", "address-pool-crd", "access", "classes"] {
-        let text = bed::deployed(&format!("kustomize/base/{file}.yaml"));
-        let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
-        for mut object in objects {
-            let kind = object["kind"].as_str().unwrap_or_default();
-            if ["ServiceAccount", "Role", "RoleBinding"].contains(&kind) {
-                object["metadata"]["namespace"] = json!(NAMESPACE);
-            }
-            server.apply(&object.to_string()).unwrap();
-        }
-    }
-    let Some(overlay) = overlay else { return };
-    for binding in ["lb", "lb-secrets"] {
-        server.delete("ClusterRoleBinding", binding).unwrap();
-    }
-    server.apply(&bed::deployed(&format!("kustomize/{overlay}/access.yaml"))).unwrap();
-}
-
 /// The configuration that is installed, on the lab's interfaces, and by way of a kubeconfig.
-fn configuration(folder: &str) -> String {
-    let text = bed::deployed(&format!("kustomize/{folder}/lb.yaml"));
+fn configuration(installed: &[Value]) -> String {
+    let config = installed.iter().find(|it| it["kind"] == "ConfigMap").unwrap();
+    let text = config["data"]["lb.yaml"].as_str().unwrap();
     let there = text.replace("[eth0]", "[wan, lan]");
     there.replace("    - name: local\n", "    - name: local\n      kubeconfig: kubeconfig\n")
 }
@@ -119,12 +100,15 @@ struct Site {
 }
 
 impl Site {
-    fn start(overlay: Option<&str>) -> Self {
+    fn start(folder: &str) -> Self {
         let lab = router_lab(1).unwrap();
         let pod = lab.backend(1).unwrap();
         let (server, kubeconfig) = ApiServer::stand_in_at(pod, Some(ACCOUNT)).unwrap();
         server.apply("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}").unwrap();
-        install(&server, overlay);
+        let installed = chart::kustomized(folder);
+        for object in &installed {
+            server.apply(&object.to_string()).unwrap();
+        }
         let authority = Authority::new().unwrap();
         let issued = authority.issue(&["shop.test", "*.test"]).unwrap();
         server.set_certificate("shop/edge-tls", &issued).unwrap();
@@ -137,7 +121,7 @@ impl Site {
         let origin = Origin::start(pod, 8443, Some(tls)).unwrap();
         let ports = Ports { tcp: vec![7], ..Ports::default() };
         let lines = Server::start(pod, &ports).unwrap();
-        let text = configuration(overlay.unwrap_or("base"));
+        let text = configuration(&installed);
         let daemon = bed::run(&lab, &text, &[("kubeconfig", &kubeconfig)]);
         let curl = Curl::new(lab.client(), IpAddr::from([192, 0, 2, 0]));
         let curl = bed::trusting(&daemon, curl, &authority);
@@ -197,14 +181,14 @@ impl Site {
 
 #[test]
 fn with_the_roles_of_the_base_everything_works_and_nothing_is_refused() {
-    let site = Site::start(None);
+    let site = Site::start("base");
     site.assert_served();
     site.assert_nothing_refused();
 }
 
 #[test]
 fn with_the_roles_of_one_namespace_it_is_served_and_others_are_left_alone() {
-    let site = Site::start(Some("namespaced"));
+    let site = Site::start("namespaced");
     site.server.apply("{apiVersion: v1, kind: Namespace, metadata: {name: other}}").unwrap();
     let elsewhere = WISHES.replace("namespace: shop", "namespace: other");
     let (_, elsewhere) = elsewhere.split_once("---\n").unwrap();
