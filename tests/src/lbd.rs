@@ -1,5 +1,6 @@
 //! lbd on the router of a lab, and its decapsulating program on the backends.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -37,6 +38,8 @@ pub struct Daemon {
     decaps: Vec<Process>,
     /// What lbd sees as `/etc/hosts`, if not the machine's.
     hosts: Option<PathBuf>,
+    /// What starts lbd with less than all capabilities, and its arguments.
+    confinement: Vec<String>,
 }
 
 /// Runs what follows with another `/etc/hosts`. In a mount namespace of its own, so that nobody
@@ -74,6 +77,7 @@ impl Daemon {
             process: None,
             decaps: Vec::new(),
             hosts: None,
+            confinement: Vec::new(),
         };
         daemon.write(configuration)?;
         Ok(daemon)
@@ -168,6 +172,13 @@ impl Daemon {
         Ok(())
     }
 
+    /// Leaves lbd, from its next start on, these capabilities (`net_admin`) and no way to others.
+    pub fn set_capabilities(&mut self, names: &[String]) {
+        let kept = names.join(",+");
+        self.confinement = ["setpriv", "--no-new-privs", "--inh-caps=-all"].map(Into::into).into();
+        self.confinement.push(format!("--bounding-set=-all,+{kept}"));
+    }
+
     /// The lines that lbd has printed since it was started last.
     pub fn lines(&self) -> Vec<String> {
         self.process.as_ref().map(Process::lines).unwrap_or_default()
@@ -233,10 +244,16 @@ impl Daemon {
     }
 
     fn lbd(&self) -> Result<Command> {
-        let lbd = binary("lbd")?;
-        let Some(hosts) = &self.hosts else { return self.router.command(lbd) };
-        let mut command = self.router.command("unshare")?;
-        command.args(["--mount", "sh", "-c", WITH_HOSTS]).arg(hosts).arg(lbd);
+        let mut words: Vec<OsString> = Vec::new();
+        if let Some(hosts) = &self.hosts {
+            words.extend(["unshare", "--mount", "sh", "-c", WITH_HOSTS].map(Into::into));
+            words.push(hosts.into());
+        }
+        words.extend(self.confinement.iter().map(Into::into));
+        words.push(binary("lbd")?.into());
+        let (program, arguments) = words.split_first().context("no program")?;
+        let mut command = self.router.command(program)?;
+        command.args(arguments);
         Ok(command)
     }
 

@@ -9,6 +9,7 @@
 )]
 
 mod bed;
+mod capabilities;
 mod chart;
 mod external_services;
 mod gateway_api_app;
