@@ -15,3 +15,4 @@ mod external_services;
 mod gateway_api_app;
 mod rights;
 mod router;
+mod streams;
