@@ -14,7 +14,15 @@ impl Row for VipResource {
         let mut headings =
             vec!["VIP", "SERVICE", "MODE", "BACKENDS", "RING", "MOVED", "PACKETS", "BYTES"];
         if wide {
-            headings.extend(["HITS", "MISS-PREV", "MISS-CUR", "OPENED", "WINDOW", "MODE-REASON"]);
+            headings.extend([
+                "HITS",
+                "MISS-PREV",
+                "MISS-CUR",
+                "OPENED",
+                "REFUSED",
+                "WINDOW",
+                "MODE-REASON",
+            ]);
         }
         headings
     }
@@ -37,6 +45,7 @@ impl Row for VipResource {
                 self.misses_previous.to_string(),
                 self.misses_current.to_string(),
                 self.flows_opened.to_string(),
+                self.sources_refused.to_string(),
                 if left_ms == 0 { "-".to_owned() } else { span(left_ms) },
                 or_dash(self.mode_reason.as_deref()),
             ]);

@@ -112,6 +112,9 @@ fn text(trace: &TraceResource) -> String {
     if trace.outcome.as_deref() == Some(Outcome::PassToProxy.name()) {
         line("proxy", "the host's stack gives it to the proxy's listening socket");
     }
+    if trace.outcome.as_deref() == Some(Outcome::DropSourceRefused.name()) {
+        line("sources", "the client is in none of the VIP's source ranges (get vips -o json)");
+    }
     line("output", &trace.output);
     text
 }

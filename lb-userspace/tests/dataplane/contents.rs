@@ -21,6 +21,7 @@ trait Steps {
     fn fill(&mut self);
     fn move_ring(&mut self);
     fn add_vip6(&mut self);
+    fn limit_clients(&mut self);
     fn drop_backend_two(&mut self);
     fn drop_all(&mut self);
 }
@@ -58,6 +59,16 @@ impl<S: MapStore<Error: std::fmt::Debug>> Steps for S {
         self.put_vip(vip6(), &entry, true).unwrap();
     }
 
+    fn limit_clients(&mut self) {
+        let nets = |texts: &[&str]| texts.iter().map(|it| it.parse().unwrap()).collect();
+        let ipv4 = nets(&["198.51.100.7/32", "198.51.100.0/24", "10.0.0.0/8", "0.0.0.0/1"]);
+        self.put_sources(0, &ipv4).unwrap();
+        self.put_sources(4_095, &nets(&["2001:db8::/32", "::1/128", "8000::/1"])).unwrap();
+        for _ in 0..2 {
+            self.remove_sources(0, &nets(&["198.51.100.0/24", "192.0.2.0/24"])).unwrap();
+        }
+    }
+
     fn drop_backend_two(&mut self) {
         self.put_ring(0, &vec![1; 65_537]).unwrap();
         self.remove_previous(0).unwrap();
@@ -68,6 +79,10 @@ impl<S: MapStore<Error: std::fmt::Debug>> Steps for S {
         for _ in 0..2 {
             self.remove_vip(vip(), 0, true).unwrap();
             self.remove_vip(vip6(), 4_095, true).unwrap();
+            let all = ["198.51.100.7/32", "10.0.0.0/8", "0.0.0.0/1"];
+            self.remove_sources(0, &all.map(|it| it.parse().unwrap()).into()).unwrap();
+            let all = ["2001:db8::/32", "::1/128", "8000::/1"];
+            self.remove_sources(4_095, &all.map(|it| it.parse().unwrap()).into()).unwrap();
             self.remove_ring(0).unwrap();
             self.remove_ring(4_095).unwrap();
             self.remove_previous(0).unwrap();
@@ -83,10 +98,11 @@ fn what_is_applied_is_read_back_by_this_process_and_the_next() {
     let mut dataplane = host.open();
     let mut tables = Tables::default();
     assert_eq!(dataplane.tables().unwrap(), tables);
-    let steps: [fn(&mut dyn Steps); 5] = [
+    let steps: [fn(&mut dyn Steps); 6] = [
         |store| store.fill(),
         |store| store.move_ring(),
         |store| store.add_vip6(),
+        |store| store.limit_clients(),
         |store| store.drop_backend_two(),
         |store| store.drop_all(),
     ];

@@ -32,7 +32,7 @@ fn service(vips: &[(&str, u16, Protocol)], mode: ForwardingMode, backends: &[u8]
     };
     Service {
         vips: vips.iter().map(vip).collect::<BTreeSet<_>>(),
-        sources: [].into(),
+        sources: ["198.51.100.0/24", "2001:db8:1::/48"].map(|it| it.parse().unwrap()).into(),
         mode,
         affinity: Affinity::Source,
         udp: UdpPolicy::Stick,

@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test stops where it fails")]
 
 mod proxied;
+mod sources;
 
 use lb_common::{
     abi::{BackendId, BackendState, Features, Mode, NextHop},
@@ -274,9 +275,13 @@ fn any_desired() -> impl Strategy<Value = Desired> {
     });
     let backends = proptest::collection::btree_map("b[1-6]", any_backend, 0..5);
     let vips = proptest::collection::btree_set((0..3_u8, 80..83_u16), 0..3);
-    let service = (vips, backends).prop_map(|(vips, backends)| {
+    let ranges = ["0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16", "::/0", "2001:db8::/32"];
+    let range = proptest::sample::select(ranges.to_vec());
+    let sources = proptest::collection::btree_set(range, 0..3);
+    let service = (vips, backends, sources).prop_map(|(vips, backends, sources)| {
         let vips: Vec<Vip> = vips.into_iter().map(|(last, port)| vip(last, port)).collect();
-        Service { backends, ..service(&vips, &[]) }
+        let sources = sources.iter().map(|it| it.parse().expect("a prefix")).collect();
+        Service { backends, sources, ..service(&vips, &[]) }
     });
     proptest::collection::vec(service, 1..4).prop_map(|services| {
         let names = ["a", "b", "c"];
@@ -320,6 +325,7 @@ proptest! {
         let empty = image(&desired(&[]), &observed, &tables.image());
         run(&diff(&tables.image(), &empty), &mut tables);
         prop_assert!(tables.backends.is_empty() && tables.rings.is_empty());
+        prop_assert!(tables.sources.is_empty());
         prop_assert!(tables.infos.is_empty() && tables.markers.is_empty());
     }
 
@@ -348,6 +354,7 @@ proptest! {
             let other = &two.vips[vip];
             prop_assert_eq!(names(image), names(other), "VIP {}", vip);
             prop_assert_eq!(image.ring.window_ends_ms, other.ring.window_ends_ms);
+            prop_assert_eq!(&image.sources, &other.sources);
         }
     }
 }

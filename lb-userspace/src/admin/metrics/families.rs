@@ -45,6 +45,8 @@ families! {
         "Bytes of these frames.";
     L4_BACKENDS "lb_l4_backends" "gauge" ["vip", "service"]
         "Backends that take new flows.";
+    L4_REFUSED "lb_l4_refused_packets_total" "counter" ["vip", "service"]
+        "Frames of clients outside the VIP's source ranges, which were dropped.";
     L4_DROPS "lb_l4_drops_total" "counter" ["reason"]
         "Frames dropped, by outcome.";
     L4_OUTCOMES "lb_l4_outcomes_total" "counter" ["outcome"]

@@ -25,6 +25,10 @@ pub(super) fn write(text: &mut Text, view: &View) {
     for vip in vips(view) {
         text.sample(&[&vip.vip, &vip.service], vip.backends_active);
     }
+    text.family(&families::L4_REFUSED);
+    for vip in &view.stats.vips {
+        text.sample(&[&vip.vip, &vip.service], vip.events.sources_refused);
+    }
     text.family(&families::L4_DROPS);
     for counted in &view.stats.outcomes {
         if let Some(reason) = counted.outcome.strip_prefix(DROP) {
