@@ -60,6 +60,18 @@ impl Route {
     }
 }
 
+/// What is left to do with a translated SCTP packet whose ports have changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Owed {
+    /// What then becomes of it: the register of a [`Packed`](crate::verdict::Packed).
+    pub verdict: u64,
+    /// Old and new ports, exclusive or, as they lie in the packet.
+    pub ports: u32,
+    /// Zero.
+    pub pad: u32,
+}
+
 /// The state of the data plane.
 pub trait Tables {
     /// Loaded parts of the packet path.
@@ -113,6 +125,10 @@ pub trait Tables {
     fn keep(&self, ip: &Ip);
     /// The packet that was kept.
     fn kept(&self) -> Option<Ip>;
+    /// Keeps what is left to do with the kept packet.
+    fn owe(&self, owed: &Owed);
+    /// What is left to do with the kept packet.
+    fn owed(&self) -> Option<Owed>;
     /// Notes a decision if this packet is traced. Costs nothing otherwise.
     #[inline(always)]
     fn note(&self, _write: impl FnOnce(&mut TraceRecord)) {}

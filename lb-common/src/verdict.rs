@@ -262,6 +262,9 @@ outcomes! {
     DropTtlExpired = "drop_ttl_expired",
     /// From a client outside the source ranges of the service, or an ICMP error about its flow.
     DropSourceRefused = "drop_source_refused",
+    /// The first fragment of an SCTP packet whose ports would have to change: its checksum is of
+    /// the whole.
+    DropChecksumPartial = "drop_checksum_partial",
 }
 
 /// Number of outcomes; the length of the outcome counter array.

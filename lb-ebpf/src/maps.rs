@@ -17,6 +17,7 @@ use lb_common::{
     },
     packet::Ip,
     steer::{SOCKET_SLOTS, STEER_OUTCOMES},
+    tables::Owed,
     verdict::OUTCOMES,
 };
 
@@ -89,6 +90,10 @@ pub static NAT_REVERSE: LruHashMap<FlowKey, NatReverse, FLOWS> = LruHashMap::new
 /// on each CPU.
 #[btf_map(name = "lb_scratch")]
 pub static SCRATCH: PerCpuArray<Ip, 1> = PerCpuArray::new();
+
+/// What is left to do with that packet; used like `SCRATCH`.
+#[btf_map(name = "lb_owed")]
+pub static OWED: PerCpuArray<Owed, 1> = PerCpuArray::new();
 
 /// A routing query; used like `SCRATCH`.
 #[btf_map(name = "lb_fib_query")]

@@ -1,11 +1,15 @@
-//! The parsed packet that waits for a detour.
+//! The parsed packet that waits for a detour, and what that shall do.
 
 use lb_common::{
     abi::copied,
     packet::{Ip, L4_MAX},
+    tables::Owed,
 };
 
-use crate::{context::opaque, maps::SCRATCH};
+use crate::{
+    context::opaque,
+    maps::{OWED, SCRATCH},
+};
 
 /// Writes a parsed packet into the scratch map.
 #[inline(always)]
@@ -33,4 +37,20 @@ pub fn kept() -> Option<Ip> {
         destination: copied(&ip.destination),
         ..*ip
     })
+}
+
+/// Writes what is left to do into its map.
+#[inline(always)]
+pub fn owe(owed: &Owed) {
+    if let Some(place) = OWED.get_ptr_mut(0) {
+        // SAFETY: as in `keep`.
+        unsafe { *place = *owed };
+    }
+}
+
+/// Reads what is left to do back.
+#[inline(always)]
+pub fn owed() -> Option<Owed> {
+    // SAFETY: as in `keep`.
+    OWED.get_ptr_mut(0).map(|place| unsafe { *place })
 }

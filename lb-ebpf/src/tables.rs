@@ -14,7 +14,7 @@ use lb_common::{
     },
     limits::{FRAGMENT_LIFETIME_NS, RING_SLOTS_MAX},
     packet::Ip,
-    tables::{FlowTable, Route, Tables},
+    tables::{FlowTable, Owed, Route, Tables},
     verdict::Event,
 };
 
@@ -25,7 +25,7 @@ use crate::{
         BACKEND_TABLE, FLOWS_MISSED, FLOWS_OPENED, FRAGMENT_TABLE, NAT, NAT_REVERSE, PREVIOUS,
         RINGS, SOURCES, VIPS4, VIPS6,
     },
-    scratch::{keep, kept},
+    scratch::{keep, kept, owe, owed},
 };
 
 /// The maps, changed as packets pass.
@@ -210,6 +210,16 @@ impl Tables for Live<'_> {
     fn kept(&self) -> Option<Ip> {
         kept()
     }
+
+    #[inline(always)]
+    fn owe(&self, owed: &Owed) {
+        owe(owed);
+    }
+
+    #[inline(always)]
+    fn owed(&self) -> Option<Owed> {
+        owed()
+    }
 }
 
 impl Tables for Dry<'_> {
@@ -319,6 +329,16 @@ impl Tables for Dry<'_> {
     #[inline(always)]
     fn kept(&self) -> Option<Ip> {
         kept()
+    }
+
+    #[inline(always)]
+    fn owe(&self, owed: &Owed) {
+        owe(owed);
+    }
+
+    #[inline(always)]
+    fn owed(&self) -> Option<Owed> {
+        owed()
     }
 
     #[inline(always)]

@@ -73,7 +73,7 @@ fn wrong_usage_exits_2() {
     for arguments in [
         &["drain", "web"][..],
         &["trace", "tcp", "2001:db8::1:80", "192.0.2.10:80"],
-        &["trace", "sctp", "192.0.2.1:1", "192.0.2.10:80"],
+        &["trace", "dccp", "192.0.2.1:1", "192.0.2.10:80"],
         &["why"],
         &["why", "http://shop.example/", "-H", "no-colon"],
         &["get", "everything"],

@@ -68,7 +68,7 @@ impl Mode {
     /// Where clients find the service of the mode.
     pub fn target(self, family: Family, protocol: Protocol) -> SocketAddr {
         let port = match protocol {
-            Protocol::Tcp => TCP_PORT,
+            Protocol::Tcp | Protocol::Sctp => TCP_PORT,
             Protocol::Udp => UDP_PORT,
         };
         SocketAddr::new(self.vip(family), port)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use lb_userspace::admin::resource::{BackendResource, List, StatResource, VipResource};
 
 use crate::client::{Protocol, Tally, TcpRun, UdpRun, tcp_connections, udp_exchanges};
@@ -99,6 +99,7 @@ impl Site {
         match protocol {
             Protocol::Tcp => self.connect(target, count),
             Protocol::Udp => self.exchange(target, count, 32),
+            Protocol::Sctp => bail!("the lab's clients do not speak SCTP"),
         }
     }
 

@@ -23,7 +23,7 @@ pub struct FlowKey {
     pub pad2: u16,
 }
 
-/// Set once a FIN or RST of the flow was seen: user space forgets it early.
+/// Set once the flow was seen to end (FIN, RST; SCTP's ABORT and SHUTDOWN): user space forgets it early.
 pub const FLOW_FLAG_CLOSING: u32 = 1 << 0;
 
 /// A tracked flow.

@@ -34,6 +34,8 @@ impl Features {
     pub const PROXY: u32 = 1 << 8;
     /// VIPs with source ranges exist.
     pub const SOURCES: u32 = 1 << 9;
+    /// SCTP VIPs exist.
+    pub const SCTP: u32 = 1 << 10;
 
     /// Everything but logging: what tests load.
     pub const ALL: Self = Self(
@@ -45,7 +47,8 @@ impl Features {
             | Self::ALL_PORTS
             | Self::AFFINITY
             | Self::PROXY
-            | Self::SOURCES,
+            | Self::SOURCES
+            | Self::SCTP,
     );
 
     /// Whether all of `bits` are on.

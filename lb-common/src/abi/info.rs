@@ -4,7 +4,7 @@ use super::pod;
 
 /// Version of the layout of all maps. Raise it with every change of a key or value: pinned maps of
 /// another version are refused instead of misread.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;
 
 /// The one value of `lb_info`.
 #[repr(C)]

@@ -7,7 +7,7 @@ use crate::{
         BackendEntry, BackendId, Features, FlowKey, SLOT_MOVED, VIP_FLAG_AFFINITY,
         VIP_FLAG_UDP_STICKS, VipEntry, Words,
     },
-    packet::transport::TCP,
+    packet::transport::UDP,
     tables::{FlowTable, Tables},
     verdict::{Decision, Event, Outcome},
 };
@@ -139,11 +139,11 @@ fn decide_moved<T: Tables>(
     slot: u32,
     current: u32,
 ) -> (u32, Decision) {
-    if flow.key.protocol != TCP && vip.flags & VIP_FLAG_UDP_STICKS == 0 {
+    if flow.key.protocol == UDP && vip.flags & VIP_FLAG_UDP_STICKS == 0 {
         return (current, Decision::Ring);
     }
     if flow.opens {
-        // A SYN never looks its own flow up: it is new, whatever an old flow with its ports did.
+        // A SYN or INIT never looks its own flow up: it is new, whatever an old flow with its ports did.
         return match affinity::recall(tables, vip, flow) {
             Some(backend) => (backend.id.index(), Decision::Affinity),
             None => (current, Decision::New),

@@ -1,10 +1,12 @@
 //! Reading and writing packet bytes: one protocol a file. Nothing here knows VIPs or backends.
 
 pub mod checksum;
+pub mod crc32c;
 pub mod ethernet;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
+pub mod sctp;
 pub mod transport;
 mod view;
 

@@ -1,4 +1,4 @@
-//! What the balancer needs of TCP (RFC 9293) and UDP (RFC 768).
+//! What the balancer needs of TCP (RFC 9293) and UDP (RFC 768); SCTP is in [`super::sctp`].
 
 use super::{Ip, PacketView};
 
@@ -34,33 +34,34 @@ pub struct Transport {
     pub source_port: u16,
     /// Destination port, network order.
     pub destination_port: u16,
-    /// Whether it opens a flow: a SYN without ACK.
+    /// Whether it opens a flow: a SYN without ACK, an INIT.
     pub opens: bool,
-    /// Whether it ends a flow: FIN or RST.
+    /// Whether it ends a flow: FIN or RST, ABORT or a chunk of a shutdown.
     pub closes: bool,
 }
 
-/// Reads the transport header of a TCP or UDP packet; `None` if it is cut short.
+/// Reads a TCP header; `None` if it is cut short.
 #[inline(always)]
-pub fn parse<V: PacketView>(view: &V, ip: &Ip) -> Option<Transport> {
-    let end = ip.l3 + ip.length as usize;
-    if ip.protocol == TCP {
-        let head: TcpHead = view.read(ip.l4)?;
-        (ip.l4 + size_of::<TcpHead>() <= end).then_some(Transport {
-            source_port: head.ports[0],
-            destination_port: head.ports[1],
-            opens: head.flags & (SYN | ACK) == SYN,
-            closes: head.flags & (FIN | RST) != 0,
-        })
-    } else {
-        let head: [u16; 4] = view.read(ip.l4)?;
-        (ip.l4 + size_of::<[u16; 4]>() <= end).then_some(Transport {
-            source_port: head[0],
-            destination_port: head[1],
-            opens: false,
-            closes: false,
-        })
-    }
+pub fn tcp<V: PacketView>(view: &V, ip: &Ip) -> Option<Transport> {
+    let head: TcpHead = view.read(ip.l4)?;
+    (ip.l4 + size_of::<TcpHead>() <= ip.l3 + ip.length as usize).then_some(Transport {
+        source_port: head.ports[0],
+        destination_port: head.ports[1],
+        opens: head.flags & (SYN | ACK) == SYN,
+        closes: head.flags & (FIN | RST) != 0,
+    })
+}
+
+/// Reads a UDP header; `None` if it is cut short.
+#[inline(always)]
+pub fn udp<V: PacketView>(view: &V, ip: &Ip) -> Option<Transport> {
+    let head: [u16; 4] = view.read(ip.l4)?;
+    (ip.l4 + size_of::<[u16; 4]>() <= ip.l3 + ip.length as usize).then_some(Transport {
+        source_port: head[0],
+        destination_port: head[1],
+        opens: false,
+        closes: false,
+    })
 }
 
 const _: () = assert!(size_of::<TcpHead>() == 20);

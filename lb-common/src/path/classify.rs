@@ -9,7 +9,8 @@ use crate::{
         ethernet::{self, Link},
         icmp::{ICMP, ICMPV6},
         ipv4,
-        transport::{self, TCP, Transport, UDP},
+        sctp::SCTP,
+        transport::{TCP, Transport, UDP},
     },
     tables::Tables,
     verdict::{Decision, Outcome, Packed},
@@ -45,13 +46,23 @@ pub(super) fn classify<const V4: bool, V: PacketView, T: Tables>(
         return Detour::Fragment.needed::<V4>();
     }
     match ip.protocol {
-        TCP | UDP => match transport::parse(view, &ip) {
+        protocol if is_balanced(tables, protocol) => match parse::transport(view, tables, &ip) {
             Some(transport) => flow::<V4, V, T>(view, tables, &ip, &transport),
             None => malformed::<V4, T>(tables, ip.destination, Outcome::DropTruncated),
         },
         ICMP if V4 => icmp::handle::<V4, V, T>(view, tables, &ip),
         ICMPV6 if !V4 => icmp::handle::<V4, V, T>(view, tables, &ip),
         _ => Packed::passed(Outcome::PassNotVip),
+    }
+}
+
+/// Whether packets of a protocol are balanced by their ports.
+#[inline(always)]
+fn is_balanced<T: Tables>(tables: &T, protocol: u8) -> bool {
+    match protocol {
+        TCP | UDP => true,
+        SCTP => tables.features().has(Features::SCTP),
+        _ => false,
     }
 }
 

@@ -5,7 +5,7 @@
 //! has 512 bytes, `MAX_BPF_STACK`), each detour is verified once and not once per way that leads
 //! there, and values handed over do not cost the hot path its registers.
 
-use super::{classify, flow, fragment, guard, icmp, nat, reply, too_big};
+use super::{classify, flow, fragment, guard, icmp, nat, reply, sctp, too_big};
 use crate::{packet::PacketView, tables::Tables, verdict::Packed};
 
 /// What a packet needs that the hot path does not do.
@@ -35,10 +35,12 @@ pub enum Detour {
     Ipv6 = 10,
     /// A packet of a VIP with source ranges.
     Guard = 11,
+    /// A translated SCTP packet whose ports have changed.
+    Checksum = 12,
 }
 
 /// Detours that one packet takes at most: to IPv6's hot path, to the source ranges, its own, and "too
-/// big"; or, in place of the last three, an ICMP error's and that of its translation.
+/// big" or SCTP's checksum; or, in place of the last three, an ICMP error's and that of its translation.
 pub const DETOURS_MAX: usize = 4;
 
 impl Detour {
@@ -69,6 +71,7 @@ impl Detour {
             9 => Self::TooBig,
             10 => Self::Ipv6,
             11 => Self::Guard,
+            12 => Self::Checksum,
             _ => return None,
         })
     }
@@ -94,5 +97,6 @@ pub fn take<const V4: bool, V: PacketView, T: Tables>(
         Detour::TooBig => too_big::answer::<V4, V, T>(view, tables, argument),
         Detour::Ipv6 => classify::again::<V4, V, T>(view, tables),
         Detour::Guard => guard::admit::<V4, V, T>(view, tables),
+        Detour::Checksum => sctp::move_checksum(view, tables),
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         ethernet,
         icmp::{self, ECHO_REPLY, ECHO_REPLY_V6, HEADER_BYTES, Kind},
         ipv4, ipv6,
+        sctp::SCTP,
         transport::{TCP, UDP, UDP_CHECKSUM},
     },
     tables::Tables,
@@ -238,7 +239,7 @@ fn parse_quote<const V4: bool, V: PacketView>(view: &V, ip: &Ip) -> Option<Quote
         let next: u8 = view.read(l3 + 6)?;
         (view.read::<Words>(l3 + 8)?, view.read::<Words>(l3 + 24)?, next, l3 + ipv6::HEADER_BYTES)
     };
-    if protocol != TCP && protocol != UDP {
+    if protocol != TCP && protocol != UDP && protocol != SCTP {
         return None;
     }
     if l4 + size_of::<[u16; 2]>() > ip.l3 + ip.length as usize {

@@ -1,7 +1,7 @@
 //! The way of a packet: `parse -> classify -> pick -> forward`, ending in a
 //! [`Verdict`](crate::verdict::Verdict).
 //!
-//! The hot path (a whole TCP or UDP packet of an L2-DSR or tunnel VIP in a slot that has not moved)
+//! The hot path (a whole TCP, UDP or SCTP packet of an L2-DSR or tunnel VIP in a slot that has not moved)
 //! is one straight function: IPv4's is inlined into the program, because a return costs tens of
 //! cycles on CPUs whose return predictor cannot be trusted, and IPv6's is a function of its own,
 //! because the stack has no room for both. Everything else is a [`Detour`], and so is going there.
@@ -16,6 +16,7 @@ mod icmp;
 mod nat;
 mod parse;
 mod reply;
+mod sctp;
 mod too_big;
 mod tunnel;
 

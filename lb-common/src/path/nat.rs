@@ -6,12 +6,12 @@
 use super::{
     Detour,
     classify::{find_vip, flow_of},
-    forward, fragment, parse, reply, too_big,
+    forward, fragment, parse, reply, sctp, too_big,
 };
 use crate::{
     abi::{
-        BackendEntry, BackendState, FlowKey, FragmentEntry, FragmentPath, Mode, NatEntry,
-        NatReverse, VipEntry, Words, copied,
+        BackendEntry, BackendState, Features, FlowKey, FragmentEntry, FragmentPath, Mode, NatEntry,
+        NatReverse, VIP_FLAG_UDP_STICKS, VipEntry, Words, copied,
     },
     balance::{self, Flow, Pick},
     limits::NAT_PORT_TRIES,
@@ -19,7 +19,8 @@ use crate::{
         Fragment, Ip, PacketView,
         checksum::Sum,
         ipv4,
-        transport::{TCP, TCP_CHECKSUM, UDP_CHECKSUM},
+        sctp::SCTP,
+        transport::{TCP, TCP_CHECKSUM, UDP, UDP_CHECKSUM},
     },
     tables::Tables,
     verdict::{Decision, Event, Outcome, Packed},
@@ -75,13 +76,18 @@ pub(super) fn to_backend<const V4: bool, V: PacketView, T: Tables>(
         source_port: entry.source_port,
         destination_port: port_of(backend, port),
     };
+    let ports = (transport.source_port, port);
     if !matches!(ip.fragment, Fragment::Whole) {
+        if sctp::breaks_checksum(&ip, ports, &to) {
+            return Packed::dropped(Outcome::DropChecksumPartial);
+        }
         let path = FragmentPath::Forward;
         if !fragment::learn_translated::<V4, T>(tables, &ip, backend.id, path, &to) {
             return Packed::dropped(Outcome::DropFragmentUnknown);
         }
     }
-    send::<V4, V, T>(view, tables, backend, &to, Some((transport.source_port, port)))
+    let verdict = send::<V4, V, T>(view, tables, backend, &to, Some(ports));
+    sctp::complete::<V4, T>(tables, verdict)
 }
 
 /// Sends a later fragment of a translated datagram after its first.
@@ -148,9 +154,8 @@ pub(super) fn rewrite<const V4: bool, V: PacketView, T: Tables>(
         .replace_words(ip.destination, to.destination);
     rewrite_ip::<V4, V>(view, ip, to).ok_or(Outcome::DropTruncated)?;
     match ports {
-        Some(old) => {
-            rewrite_transport::<V4, V>(view, ip, to, old, addresses).ok_or(Outcome::DropTruncated)
-        }
+        Some(old) => rewrite_transport::<V4, V, T>(view, tables, ip, to, old, addresses)
+            .ok_or(Outcome::DropTruncated),
         None => Ok(()),
     }
 }
@@ -182,8 +187,9 @@ fn rewrite_ip<const V4: bool, V: PacketView>(
 }
 
 #[inline(always)]
-fn rewrite_transport<const V4: bool, V: PacketView>(
+fn rewrite_transport<const V4: bool, V: PacketView, T: Tables>(
     view: &mut V,
+    tables: &T,
     ip: &Ip,
     to: &Translation,
     old: (u16, u16),
@@ -194,6 +200,10 @@ fn rewrite_transport<const V4: bool, V: PacketView>(
     if ip.protocol == TCP {
         let checksum: u16 = view.read(ip.l4 + TCP_CHECKSUM)?;
         return view.write(ip.l4 + TCP_CHECKSUM, sum.update(checksum));
+    }
+    if tables.features().has(Features::SCTP) && ip.protocol == SCTP {
+        sctp::owe(tables, old, to);
+        return Some(());
     }
     let checksum: u16 = view.read(ip.l4 + UDP_CHECKSUM)?;
     if V4 && checksum == 0 {
@@ -211,7 +221,7 @@ fn find_or_open<'t, T: Tables>(
 ) -> Result<(&'t BackendEntry, NatEntry), Outcome> {
     if let Some(entry) = tables.nat_hit(&flow.key, flow.closes)
         && let Some(backend) = balance::still_living(tables, entry.backend)
-        // A SYN is a new flow, and a draining backend takes none; what migrates leaves it.
+        // A SYN or INIT is a new flow, and a draining backend takes none; what migrates leaves it.
         && (backend.state == BackendState::Active as u8 || !(flow.opens || migrates(vip, flow)))
     {
         tables.note(|trace| trace.decision = Decision::NatFlow as u8);
@@ -221,15 +231,14 @@ fn find_or_open<'t, T: Tables>(
     let pick = balance::pick_untracked(tables, vip, flow)?;
     tables.note(|trace| trace.decision = Decision::NatNew as u8);
     let entry = open(tables, vip, flow, &pick)?;
-    let is_break = flow.key.protocol == TCP && !flow.opens;
+    let is_break = flow.key.protocol != UDP && !flow.opens;
     tables.count_event(vip.index, if is_break { Event::MissCurrent } else { Event::FlowOpened });
     Ok((pick.backend, entry))
 }
 
 #[inline(always)]
 fn migrates(vip: &VipEntry, flow: &Flow) -> bool {
-    flow.key.protocol == crate::packet::transport::UDP
-        && vip.flags & crate::abi::VIP_FLAG_UDP_STICKS == 0
+    flow.key.protocol == UDP && vip.flags & VIP_FLAG_UDP_STICKS == 0
 }
 
 #[inline(always)]

@@ -5,7 +5,7 @@ use super::{
     classify::flow_key,
     fragment,
     nat::{self, Translation},
-    parse,
+    parse, sctp,
 };
 use crate::{
     abi::{BackendId, FragmentPath, copied},
@@ -37,17 +37,21 @@ pub(super) fn translate<const V4: bool, V: PacketView, T: Tables>(
     if matches!(route.status, RouteStatus::TooBig) && ip.dont_fragment {
         return Detour::too_big::<V4>(route.mtu);
     }
+    let ports = (transport.source_port, transport.destination_port);
     if !matches!(ip.fragment, Fragment::Whole) {
+        if sctp::breaks_checksum(&ip, ports, &translation) {
+            return Packed::dropped(Outcome::DropChecksumPartial);
+        }
         let (backend, path) = (reverse.backend, FragmentPath::Reply);
         if !fragment::learn_translated::<V4, T>(tables, &ip, backend, path, &translation) {
             return Packed::dropped(Outcome::DropFragmentUnknown);
         }
     }
-    let ports = Some((transport.source_port, transport.destination_port));
-    if let Err(reason) = nat::rewrite::<V4, V, T>(view, tables, &translation, ports) {
+    if let Err(reason) = nat::rewrite::<V4, V, T>(view, tables, &translation, Some(ports)) {
         return Packed::dropped(reason);
     }
-    to_client(view, tables, &route, reverse.backend)
+    let verdict = to_client(view, tables, &route, reverse.backend);
+    sctp::complete::<V4, T>(tables, verdict)
 }
 
 /// Sends a translated packet to the client by the host's routes. What the program cannot send (no

@@ -79,6 +79,7 @@ detours! {
         IcmpTranslate => lb_icmp_nat4,
         IcmpReply => lb_icmp_reply4,
         Guard => lb_guard4,
+        Checksum => lb_checksum4,
         _ => lb_too_big4
     }
     live6 = Live false {
@@ -91,6 +92,7 @@ detours! {
         IcmpTranslate => lb_icmp_nat6,
         IcmpReply => lb_icmp_reply6,
         Guard => lb_guard6,
+        Checksum => lb_checksum6,
         Ipv6 => lb_ipv6,
         _ => lb_too_big6
     }
@@ -104,6 +106,7 @@ detours! {
         IcmpTranslate => lb_dry_icmp_nat4,
         IcmpReply => lb_dry_icmp_reply4,
         Guard => lb_dry_guard4,
+        Checksum => lb_dry_checksum4,
         _ => lb_dry_too_big4
     }
     dry6 = Dry false {
@@ -116,6 +119,7 @@ detours! {
         IcmpTranslate => lb_dry_icmp_nat6,
         IcmpReply => lb_dry_icmp_reply6,
         Guard => lb_dry_guard6,
+        Checksum => lb_dry_checksum6,
         Ipv6 => lb_dry_ipv6,
         _ => lb_dry_too_big6
     }

@@ -15,6 +15,8 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// SCTP.
+    Sctp,
 }
 
 impl Protocol {
@@ -23,6 +25,7 @@ impl Protocol {
         match self {
             Self::Tcp => 6,
             Self::Udp => 17,
+            Self::Sctp => 132,
         }
     }
 
@@ -31,6 +34,7 @@ impl Protocol {
         match number {
             6 => Some(Self::Tcp),
             17 => Some(Self::Udp),
+            132 => Some(Self::Sctp),
             _ => None,
         }
     }
@@ -41,6 +45,7 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Sctp => "sctp",
         })
     }
 }
@@ -114,11 +119,12 @@ fn protocol_of(text: &str) -> Result<Protocol, VipSyntaxError> {
     match text {
         "tcp" => Ok(Protocol::Tcp),
         "udp" => Ok(Protocol::Udp),
+        "sctp" => Ok(Protocol::Sctp),
         other => {
             let lower = other.to_lowercase();
             let hint = match lower.as_str() {
-                "tcp" | "udp" => format!("write it in lower case: `{lower}`"),
-                _ => "protocols are `tcp` and `udp`".to_owned(),
+                "tcp" | "udp" | "sctp" => format!("write it in lower case: `{lower}`"),
+                _ => "protocols are `tcp`, `udp` and `sctp`".to_owned(),
             };
             Err(wrong(format!("unknown protocol `{other}`"), hint))
         }
@@ -197,15 +203,14 @@ mod tests {
         fn what_is_displayed_is_read_back(
             address in any::<IpAddr>(),
             port in any::<u16>(),
-            tcp in any::<bool>(),
+            protocol in prop::sample::select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp]),
         ) {
-            let protocol = if tcp { Protocol::Tcp } else { Protocol::Udp };
             let vip = Vip { address, port, protocol };
             prop_assert_eq!(vip.to_string().parse::<Vip>(), Ok(vip));
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in r"[\[\]0-9a-f:.*/tcpud +]{0,40}|\PC{0,20}") {
+        fn any_text_is_read_or_refused(text in r"[\[\]0-9a-f:.*/tcpuds +]{0,40}|\PC{0,20}") {
             if let Ok(vip) = text.parse::<Vip>() {
                 prop_assert_eq!(vip.to_string().parse::<Vip>(), Ok(vip));
             }

@@ -22,10 +22,11 @@ addresses stand in brackets.
 Examples:
   lbctl trace tcp 198.51.100.7:40000 192.0.2.10:80
   lbctl trace tcp [2001:db8:1::7]:40000 [2001:db8::10]:443 --flags ack
-  lbctl trace udp 198.51.100.7:5353 192.0.2.10:53 -o json")]
+  lbctl trace udp 198.51.100.7:5353 192.0.2.10:53 -o json
+  lbctl trace sctp 198.51.100.7:36412 192.0.2.10:36412")]
 pub(super) struct Arguments {
     /// Transport protocol.
-    #[arg(value_name = "tcp|udp")]
+    #[arg(value_name = "tcp|udp|sctp")]
     protocol: TraceProtocol,
     /// Client address and port.
     #[arg(value_name = "SRC:PORT")]
@@ -33,7 +34,7 @@ pub(super) struct Arguments {
     /// VIP address and port.
     #[arg(value_name = "VIP:PORT")]
     destination: SocketAddr,
-    /// Whether the TCP packet opens a connection or belongs to one.
+    /// Whether the TCP or SCTP packet opens a connection or belongs to one.
     #[arg(long, default_value = "syn")]
     flags: Flags,
     /// Interface it seems to come in on (default: the first attached one).
@@ -45,6 +46,7 @@ pub(super) struct Arguments {
 enum TraceProtocol {
     Tcp,
     Udp,
+    Sctp,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -66,6 +68,7 @@ pub(super) fn run(instance: &Instance, output: Output, arguments: &Arguments) ->
         protocol: match arguments.protocol {
             TraceProtocol::Tcp => Protocol::Tcp,
             TraceProtocol::Udp => Protocol::Udp,
+            TraceProtocol::Sctp => Protocol::Sctp,
         },
         source,
         destination,

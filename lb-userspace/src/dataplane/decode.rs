@@ -1,5 +1,6 @@
 //! A frame in one line, for people.
 
+use lb_common::packet::sctp;
 use std::{
     fmt::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -118,11 +119,15 @@ fn transport<'a>(
             push(line, &format!("{source} > {destination} ip6"));
             Some((0x86dd, payload))
         }
-        (6 | 17, (Some(source_port), Some(destination_port))) => {
+        (6 | 17 | 132, (Some(source_port), Some(destination_port))) => {
             let from = SocketAddr::new(source, source_port);
             let to = SocketAddr::new(destination, destination_port);
-            let name = if protocol == 6 { "tcp" } else { "udp" };
-            push(line, &format!("{from} > {to} {name}{}", flags(protocol, payload)));
+            let what = match protocol {
+                6 => format!("tcp{}", flags(payload)),
+                17 => "udp".to_owned(),
+                _ => format!("sctp{}", chunk(payload)),
+            };
+            push(line, &format!("{from} > {to} {what}"));
             None
         }
         (1 | 58, _) => {
@@ -137,11 +142,23 @@ fn transport<'a>(
     }
 }
 
-fn flags(protocol: u8, segment: &[u8]) -> String {
+fn flags(segment: &[u8]) -> String {
     let bits = segment.get(13).copied().unwrap_or_default();
     let names = [(0x02, "SYN"), (0x10, "ACK"), (0x01, "FIN"), (0x04, "RST"), (0x08, "PSH")];
-    let set = names.iter().filter(|(bit, _)| protocol == 6 && bits & bit != 0);
+    let set = names.iter().filter(|(bit, _)| bits & bit != 0);
     set.fold(String::new(), |text, (_, name)| text + " " + name)
+}
+
+/// The first chunk (RFC 9260 section 3.2).
+fn chunk(packet: &[u8]) -> &'static str {
+    match packet.get(sctp::HEADER_BYTES) {
+        Some(&sctp::INIT) => " INIT",
+        Some(&sctp::ABORT) => " ABORT",
+        Some(&sctp::SHUTDOWN) => " SHUTDOWN",
+        Some(&sctp::SHUTDOWN_ACK) => " SHUTDOWN ACK",
+        Some(&sctp::SHUTDOWN_COMPLETE) => " SHUTDOWN COMPLETE",
+        _ => "",
+    }
 }
 
 fn push(line: &mut String, part: &str) {

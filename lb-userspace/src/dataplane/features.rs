@@ -45,6 +45,7 @@ pub fn names(features: Features) -> Vec<&'static str> {
         (Features::AFFINITY, "affinity"),
         (Features::PROXY, "proxy"),
         (Features::SOURCES, "sources"),
+        (Features::SCTP, "sctp"),
         (Features::LOG, "log"),
     ]
     .into_iter()

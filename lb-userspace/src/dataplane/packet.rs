@@ -2,6 +2,7 @@
 
 use super::error::{DataplaneError, Result};
 use crate::model::Protocol;
+use lb_common::packet::{crc32c, sctp};
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -12,6 +13,8 @@ const HOP_LIMIT: u8 = 64;
 /// TCP flags (RFC 9293 section 3.1).
 const TCP_SYN: u8 = 0x02;
 const TCP_ACK: u8 = 0x10;
+/// Chunk type (RFC 9260 section 3.2).
+const SCTP_HEARTBEAT: u8 = 4;
 
 /// A client's packet to a VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +25,8 @@ pub struct TracePacket {
     pub source: SocketAddr,
     /// VIP.
     pub destination: SocketAddr,
-    /// TCP: the first packet of a connection (SYN) instead of one in its middle (ACK).
+    /// TCP: the first packet of a connection (SYN) instead of one in its middle (ACK). SCTP: INIT
+    /// instead of HEARTBEAT.
     pub is_opening: bool,
 }
 
@@ -85,6 +89,7 @@ impl TracePacket {
                 segment.extend([0, 8, 0, 0]);
                 6
             }
+            Protocol::Sctp => return self.sctp(segment),
         };
         let pseudo = sum(addresses) + segment.len() as u32 + u32::from(self.protocol.number());
         put_checksum(&mut segment, checksum_at, pseudo);
@@ -93,6 +98,22 @@ impl TracePacket {
             segment.splice(6..8, [0xff, 0xff]);
         }
         segment
+    }
+
+    /// A packet of one chunk after its ports.
+    fn sctp(&self, mut packet: Vec<u8>) -> Vec<u8> {
+        // The verification tag of an INIT is 0; then the place of the checksum.
+        packet.extend([0, 0, 0, u8::from(!self.is_opening), 0, 0, 0, 0]);
+        if self.is_opening {
+            // Its tag, a window of 64 KiB, a stream each way, its first sequence number.
+            packet.extend([sctp::INIT, 0, 0, 20, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1]);
+        } else {
+            // With the parameter that the peer sends back.
+            packet.extend([SCTP_HEARTBEAT, 0, 0, 12, 0, 1, 0, 8, 0, 0, 0, 0]);
+        }
+        let checksum = crc32c::of(&packet).to_le_bytes();
+        packet.splice(sctp::CHECKSUM..sctp::HEADER_BYTES, checksum);
+        packet
     }
 }
 
@@ -150,6 +171,18 @@ mod tests {
             let segment = &frame[54..];
             let pseudo = sum(&frame[22..54]) + segment.len() as u32 + u32::from(frame[20]);
             assert_eq!(fold(sum(segment) + pseudo), 0xffff);
+        }
+    }
+
+    #[test]
+    fn the_checksum_of_sctp_is_of_its_packet_alone() {
+        for is_opening in [true, false] {
+            let packet = packet("192.0.2.1:1234", "198.51.100.7:80", Protocol::Sctp);
+            let frame = TracePacket { is_opening, ..packet }.frame([1; 6], [2; 6]).unwrap();
+            let mut sctp = frame[34..].to_vec();
+            let checksum = sctp.splice(8..12, [0; 4]).collect::<Vec<_>>();
+            assert_eq!(checksum, crc32c::of(&sctp).to_le_bytes());
+            assert_eq!(usize::from(sctp[15]) + 12, sctp.len(), "the chunk's length");
         }
     }
 

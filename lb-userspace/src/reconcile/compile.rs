@@ -9,7 +9,7 @@ use super::{
     sources, steer,
     validate::validate,
 };
-use crate::model::{Affinity, Desired, Service, Settings, UdpPolicy, Vip};
+use crate::model::{Affinity, Desired, Protocol, Service, Settings, UdpPolicy, Vip};
 use lb_common::{
     abi::{
         BackendEntry, BackendId, BackendState, Features, Mode, VIP_FLAG_AFFINITY, VIP_FLAG_SOURCES,
@@ -296,5 +296,6 @@ fn features(vip: Vip, service: &Service, mode: Mode) -> u32 {
     let all_ports = if vip.port == 0 { Features::ALL_PORTS } else { 0 };
     let affinity = if service.affinity == Affinity::Source { Features::AFFINITY } else { 0 };
     let sources = if sources::are_given(vip, service) { Features::SOURCES } else { 0 };
-    family | forwarding | all_ports | affinity | sources
+    let sctp = if vip.protocol == Protocol::Sctp { Features::SCTP } else { 0 };
+    family | forwarding | all_ports | affinity | sources | sctp
 }

@@ -7,7 +7,7 @@ use lb_common::{
     },
     balance::{Flow as Packet, hash, pick, slot_of, still_living},
     packet::Ip,
-    tables::{FlowTable, Route, Tables as PathTables},
+    tables::{FlowTable, Owed, Route, Tables as PathTables},
     verdict::Event,
 };
 use lb_userspace::reconcile::Tables;
@@ -177,6 +177,12 @@ impl PathTables for Kernel {
 
     fn kept(&self) -> Option<Ip> {
         unreachable!("pick keeps no packet")
+    }
+
+    fn owe(&self, _owed: &Owed) {}
+
+    fn owed(&self) -> Option<Owed> {
+        unreachable!("pick translates nothing")
     }
 
     fn route(&self, _destination: &Words, _is_ipv4: bool, _length: u16) -> Route {

@@ -17,6 +17,8 @@ pub enum Transport {
     Tcp(u16, u16, u8),
     /// Source port, destination port, checksum: `None` computes it.
     Udp(u16, u16, Option<u16>),
+    /// Source port, destination port, type of the first chunk, checksum: `None` computes it.
+    Sctp(u16, u16, u8, Option<u32>),
     /// ICMP or ICMPv6, by the family of the packet: type, code, the second header word.
     Icmp(u8, u8, u32),
     /// The payload alone, under this protocol number.
@@ -93,6 +95,20 @@ impl Frame {
     /// UDP.
     pub fn udp(mut self, source: u16, destination: u16) -> Self {
         self.transport = Transport::Udp(source, destination, None);
+        self
+    }
+
+    /// SCTP with a chunk of this type (RFC 9260 section 3.2), which has the payload.
+    pub fn sctp(mut self, source: u16, destination: u16, chunk: u8) -> Self {
+        self.transport = Transport::Sctp(source, destination, chunk, None);
+        self
+    }
+
+    /// A fixed SCTP checksum instead of the right one; 0 is "none".
+    pub fn sctp_checksum(mut self, value: u32) -> Self {
+        if let Transport::Sctp(.., checksum) = &mut self.transport {
+            *checksum = Some(value);
+        }
         self
     }
 

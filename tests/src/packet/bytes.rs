@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{
     build::{Frame, Transport, ip},
-    checksum::{ICMP, ICMPV6, TCP, UDP, checksum, pseudo_header},
+    checksum::{ICMP, ICMPV6, SCTP, TCP, UDP, checksum, crc32c, pseudo_header},
 };
 
 impl Frame {
@@ -103,6 +103,7 @@ impl Frame {
         match self.transport {
             Transport::Tcp(..) => TCP,
             Transport::Udp(..) => UDP,
+            Transport::Sctp(..) => SCTP,
             Transport::Icmp(..) if self.source.is_ipv4() => ICMP,
             Transport::Icmp(..) => ICMPV6,
             Transport::Raw(protocol) => protocol,
@@ -123,6 +124,7 @@ impl Frame {
                 let fields = [source, destination, length, 0].map(u16::to_be_bytes);
                 (fields.concat(), 6)
             }
+            Transport::Sctp(..) => return self.sctp_packet(),
             Transport::Icmp(kind, code, word) => {
                 ([&[kind, code, 0, 0], word.to_be_bytes().as_slice()].concat(), 2)
             }
@@ -143,6 +145,22 @@ impl Frame {
         };
         segment[checksum_at..checksum_at + 2].copy_from_slice(&sum.to_be_bytes());
         segment
+    }
+}
+
+impl Frame {
+    fn sctp_packet(&self) -> Vec<u8> {
+        let Transport::Sctp(source, destination, chunk, checksum) = self.transport else {
+            return Vec::new();
+        };
+        let mut packet = [source.to_be_bytes(), destination.to_be_bytes()].concat();
+        packet.extend([0, 0, 0x20, 1, 0, 0, 0, 0]);
+        packet.extend([chunk, 0]);
+        packet.extend(((4 + self.payload.len()) as u16).to_be_bytes());
+        packet.extend(&self.payload);
+        let checksum = checksum.map_or_else(|| crc32c(&packet), u32::to_le_bytes);
+        packet[8..12].copy_from_slice(&checksum);
+        packet
     }
 }
 

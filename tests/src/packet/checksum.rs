@@ -8,6 +8,8 @@ pub const ICMP: u8 = 1;
 pub const TCP: u8 = 6;
 /// Protocol number of UDP.
 pub const UDP: u8 = 17;
+/// Protocol number of SCTP.
+pub const SCTP: u8 = 132;
 /// Protocol number of ICMPv6.
 pub const ICMPV6: u8 = 58;
 
@@ -24,6 +26,23 @@ pub fn checksum(parts: &[&[u8]]) -> u16 {
         sum = (sum & 0xffff) + (sum >> 16);
     }
     !(sum as u16)
+}
+
+/// SCTP's checksum, by plain recomputation bit by bit (RFC 9260 appendix A), as it lies in the packet,
+/// whose own is taken for zero.
+pub(super) fn crc32c(packet: &[u8]) -> [u8; 4] {
+    let mut register = u32::MAX;
+    for (at, byte) in packet.iter().enumerate() {
+        register ^= u32::from(if (8..12).contains(&at) { 0 } else { *byte });
+        for _ in 0..8 {
+            let carry = register & 1;
+            register >>= 1;
+            if carry == 1 {
+                register ^= 0x82f6_3b78;
+            }
+        }
+    }
+    (!register).to_le_bytes()
 }
 
 /// The pseudo header of `protocol` between two addresses of one family (RFC 9293 section 3.1,
@@ -115,6 +134,9 @@ fn transport_valid(source: IpAddr, destination: IpAddr, protocol: u8, segment: &
             // A UDP length that lies makes the checksum's extent a matter of opinion.
             let lies = usize::from(u16::from_be_bytes([segment[4], segment[5]])) != segment.len();
             absent || lies || checksum(&[&pseudo, segment]) == 0
+        }
+        SCTP if segment.len() >= 16 => {
+            segment[8..12] == [0; 4] || segment[8..12] == crc32c(segment)
         }
         ICMP if segment.len() >= 8 => checksum(&[segment]) == 0,
         ICMPV6 if segment.len() >= 8 => checksum(&[&pseudo, segment]) == 0,

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
-use super::checksum::{ICMP, ICMPV6, TCP, UDP, checksums_valid};
+use super::checksum::{ICMP, ICMPV6, SCTP, TCP, UDP, checksums_valid};
 
 /// The frame in words. Never fails: what cannot be read is shown as bytes.
 pub fn describe(frame: &[u8]) -> Vec<String> {
@@ -85,6 +85,7 @@ fn transport(protocol: u8, bytes: &[u8], lines: &mut Vec<String>) {
     let (head, rest) = match protocol {
         4 | 41 => return packet(bytes, lines),
         TCP => bytes.split_at(20.min(bytes.len())),
+        SCTP => bytes.split_at(16.min(bytes.len())),
         UDP | ICMP | ICMPV6 => bytes.split_at(8.min(bytes.len())),
         _ => bytes.split_at(0),
     };
@@ -103,6 +104,14 @@ fn transport(protocol: u8, bytes: &[u8], lines: &mut Vec<String>) {
             word(head, 2),
             word(head, 4),
             word(head, 6),
+        )),
+        (SCTP, 16) => lines.push(format!(
+            "sctp {} > {} tag {} checksum {} chunk {}",
+            word(head, 0),
+            word(head, 2),
+            hex(&head[4..8]),
+            hex(&head[8..12]),
+            hex(&head[12..]),
         )),
         (ICMP | ICMPV6, 8) => lines.push(format!(
             "icmp type {} code {} checksum {:#06x} word {}",

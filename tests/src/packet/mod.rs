@@ -21,7 +21,7 @@ mod stored;
 
 pub use build::{Frame, Outer, Transport, ip};
 pub use check::differences;
-pub use checksum::{ICMP, ICMPV6, TCP, UDP, checksum, checksums_valid};
+pub use checksum::{ICMP, ICMPV6, SCTP, TCP, UDP, checksum, checksums_valid};
 pub use decode::describe;
 pub use delta::{Counters, Delta, moved, packets_counted};
 pub use kernel::{Kernel, Ran, Shape, TABLE_ENTRIES, Verdict, ip as ip_command};

@@ -11,7 +11,7 @@ use lb_common::abi::{
 };
 
 use super::{
-    checksum::{TCP, UDP},
+    checksum::{SCTP, TCP, UDP},
     stage::{BACKEND_SIDE, EGRESS_MAC, Family, VIP_PORT, backend_mac},
     stored::Stored,
 };
@@ -36,6 +36,11 @@ impl Flow {
     /// A UDP flow.
     pub fn udp(source: (IpAddr, u16), destination: (IpAddr, u16)) -> Self {
         Self { protocol: UDP, source: source.into(), destination: destination.into() }
+    }
+
+    /// An SCTP association.
+    pub fn sctp(source: (IpAddr, u16), destination: (IpAddr, u16)) -> Self {
+        Self { protocol: SCTP, source: source.into(), destination: destination.into() }
     }
 
     /// The key of the flow in the maps.
@@ -97,11 +102,12 @@ impl State {
         Self::default()
     }
 
-    /// One service, VIP index 0: TCP and UDP at the VIP's usual port, with its address marker.
+    /// One service, VIP index 0: TCP, UDP and SCTP at the VIP's usual port, with its address marker.
     pub fn service(family: Family, mode: Mode) -> Self {
         Self::empty()
             .vip(0, (family.vip(), VIP_PORT), TCP, mode, 0)
             .vip(0, (family.vip(), VIP_PORT), UDP, mode, 0)
+            .vip(0, (family.vip(), VIP_PORT), SCTP, mode, 0)
             .marker(family)
     }
 

@@ -12,8 +12,8 @@ use lb_common::{
 };
 use lb_tests::packet::{
     BACKEND_SIDE, CLIENT_MAC, CLIENT_PORT, Delta, EGRESS_MAC, FAMILIES, Family, Flow, Frame,
-    NAT_PORT, ROUTER_MAC, Row, State, TCP, UDP, V4, VIP_PORT, backend_mac, ip, nat_flow, nat_reply,
-    run,
+    NAT_PORT, ROUTER_MAC, Row, SCTP, State, TCP, UDP, V4, VIP_PORT, backend_mac, ip, nat_flow,
+    nat_reply, run,
 };
 
 const TARGET_PORT: u16 = 8_080;
@@ -53,6 +53,7 @@ fn messages(family: Family) -> [(u8, u8, u32); 2] {
 fn transport(frame: Frame, protocol: u8, source: u16, destination: u16) -> Frame {
     match protocol {
         TCP => frame.tcp(source, destination),
+        SCTP => frame.sctp(source, destination, 0),
         _ => frame.udp(source, destination),
     }
 }
@@ -65,7 +66,7 @@ fn quote(frame: Frame, family: Family) -> Vec<u8> {
 fn an_error_of_the_clients_side_reaches_the_backend_as_about_its_own_packet() {
     let mut rows = Vec::new();
     for (f, mode) in FAMILIES.into_iter().flat_map(|f| [(f, Mode::Nat), (f, Mode::Dnat)]) {
-        for protocol in [TCP, UDP] {
+        for protocol in [TCP, UDP, SCTP] {
             let (kind, code, word) = messages(f)[0];
             let seen = seen_by_backend(f, mode);
             // What the VIP sent to the client, and what the backend sent for it.

@@ -15,6 +15,7 @@ mod nat;
 mod next_hop;
 mod pass;
 mod proxied;
+mod sctp;
 mod sources;
 mod sources_model;
 mod tracking;

@@ -13,8 +13,8 @@ use lb_common::abi::{
     VIP_FLAG_UDP_STICKS,
 };
 use lb_tests::packet::{
-    BACKEND_SIDE, CLIENT_SIDE, Family, Frame, Kernel, Machine, Memory, Shape, State, TCP, UDP, V4,
-    V6, differences, ip, moved,
+    BACKEND_SIDE, CLIENT_SIDE, Family, Frame, Kernel, Machine, Memory, SCTP, Shape, State, TCP,
+    UDP, V4, V6, differences, ip, moved,
 };
 use proptest::{
     collection::vec,
@@ -66,6 +66,7 @@ fn state() -> impl Strategy<Value = State> {
                 .ranges(&[(f.client(), if f == V4 { 32 } else { 128 })])
                 .vip(0, (f.vip(), 80), TCP, mode, 0)
                 .vip(0, (f.vip(), 80), UDP, mode, 0)
+                .vip(0, (f.vip(), 80), SCTP, mode, 0)
                 .vip_flags(flags);
             if all_ports {
                 state = state.all_ports();
@@ -108,7 +109,7 @@ fn packet() -> impl Strategy<Value = (Vec<u8>, u32)> {
     let vary = (any::<[bool; 3]>(), 0_u8..4, any::<u8>(), 1_u8..=BACKENDS, 20_000_u16..20_008);
     let damage = proptest::option::weighted(0.15, (any::<proptest::sample::Index>(), any::<u8>()));
     let cut = proptest::option::weighted(0.1, any::<proptest::sample::Index>());
-    (family(), 0_u8..10, payload, flags, ports, vary, damage, cut).prop_map(
+    (family(), 0_u8..12, payload, flags, ports, vary, damage, cut).prop_map(
         |(f, kind, payload, flags, ports, vary, damage, cut)| {
             let (frame, ifindex) = build(f, kind, payload, flags, ports, vary);
             let mut bytes = frame.bytes();
@@ -157,10 +158,13 @@ fn build(
         6 => (reply.tcp(80, if far { source } else { nat_port }).flags(flags), BACKEND_SIDE),
         7 => (reply.udp(80, if far { source } else { nat_port }), BACKEND_SIDE),
         8 => {
-            let whole = to_vip.payload(vec![random; 600]).udp(source, port);
+            let whole = to_vip.payload(vec![random; 600]);
+            let whole = if far { whole.udp(source, port) } else { whole.sctp(source, port, 0) };
             let offset = if dont_fragment { 0 } else { 304 };
             (whole.fragment(random.into(), offset, 304), CLIENT_SIDE)
         }
+        9 => (to_vip.sctp(source, port, random % 16), CLIENT_SIDE),
+        10 => (reply.sctp(80, if far { source } else { nat_port }, random % 16), BACKEND_SIDE),
         _ => {
             let sent = ip(f.router(), f.backend(backend)).udp(nat_port, 80);
             let quote = quote(sent);

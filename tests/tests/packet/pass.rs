@@ -61,7 +61,7 @@ fn packets_to_other_addresses_ports_and_protocols_pass() {
                 .passes(ip(f.vip(), f.client()).tcp(VIP_PORT, 40_000), not_vip()),
             row("ESP to the VIP's address")
                 .passes(ip(f.client(), f.vip()).protocol(50).payload([1; 32]), not_vip()),
-            row("SCTP to the VIP's address")
+            row("SCTP to another port of the VIP's address")
                 .passes(ip(f.client(), f.vip()).protocol(132).payload([1; 32]), not_vip()),
             row("echo request to an address that is no VIP").passes(
                 ip(f.client(), f.stranger()).icmp(f.echo().0, 0, 0x0001_0001).payload([7; 56]),

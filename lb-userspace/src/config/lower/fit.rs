@@ -3,7 +3,7 @@
 use super::{address, backend::Placed, policy::Policy};
 use crate::{
     config::diagnostic::{Position, Report},
-    model::{ForwardingMode, Probe, Vip},
+    model::{ForwardingMode, Probe, Protocol, Vip},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -88,13 +88,24 @@ impl Parts<'_> {
         }
     }
 
-    /// A probe without a port goes to the backend's, or to the first VIP's, which may be "all".
+    /// A probe without a port goes to the backend's, or to the first VIP's, which may be "all"; and
+    /// nothing answers a probe at a port of SCTP.
     fn check_probe_port(&self, report: &mut Report) {
         let Some(health) = &self.policy.health else { return };
-        let (Probe::Tcp { port } | Probe::Http { port, .. }) = &health.probe;
+        let (Probe::Tcp { port: None } | Probe::Http { port: None, .. }) = &health.probe else {
+            return;
+        };
+        if !self.vips.is_empty() && self.vips.iter().all(|vip| vip.protocol == Protocol::Sctp) {
+            report.error(
+                self.probe_at,
+                "probes are of TCP, but the service is of SCTP only",
+                "add the `port` of something that answers them, or write `health: { none: {} }`",
+            );
+            return;
+        }
         let all_ports = self.vips.first().is_some_and(|vip| vip.port == 0);
         let portless = self.backends.iter().find(|(_, placed)| placed.backend.port.is_none());
-        if let (None, true, Some((name, _))) = (port, all_ports, portless) {
+        if let (true, Some((name, _))) = (all_ports, portless) {
             report.error(
                 self.probe_at,
                 format!("which port of backend `{name}` should be probed?"),

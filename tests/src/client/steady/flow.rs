@@ -67,6 +67,7 @@ impl Flow {
                 let backend = first_answer(&socket, local).await?;
                 (Socket::Udp { socket, local }, local, backend)
             }
+            Protocol::Sctp => step("open", Some(from), Err(io::ErrorKind::Unsupported.into()))?,
         };
         let report = FlowReport {
             protocol,

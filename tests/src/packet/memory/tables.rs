@@ -14,7 +14,7 @@ use lb_common::{
     limits::FRAGMENT_LIFETIME_NS,
     packet::{Ip, PacketView as _},
     path,
-    tables::{FlowTable, Route, RouteStatus, Tables},
+    tables::{FlowTable, Owed, Route, RouteStatus, Tables},
     verdict::{Event, Outcome, Verdict},
 };
 
@@ -57,6 +57,8 @@ pub struct MemoryTables {
     pub fragments: RefCell<HashMap<FragmentKey, FragmentEntry>>,
     /// The packet on its way through a detour.
     pub kept: Cell<Option<Ip>>,
+    /// What is left to do with that packet.
+    pub owed: Cell<Option<Owed>>,
     /// Counters by name; see `delta.rs`.
     pub counters: RefCell<BTreeMap<String, u64>>,
 }
@@ -82,6 +84,7 @@ impl MemoryTables {
             reverse: RefCell::default(),
             fragments: RefCell::default(),
             kept: Cell::default(),
+            owed: Cell::default(),
             counters: RefCell::default(),
         }
     }
@@ -234,6 +237,14 @@ impl Tables for MemoryTables {
 
     fn kept(&self) -> Option<Ip> {
         self.kept.get()
+    }
+
+    fn owe(&self, owed: &Owed) {
+        self.owed.set(Some(*owed));
+    }
+
+    fn owed(&self) -> Option<Owed> {
+        self.owed.get()
     }
 
     fn count_event(&self, vip: u32, event: Event) {

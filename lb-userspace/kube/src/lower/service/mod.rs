@@ -134,6 +134,7 @@ fn serve(draft: &mut Draft<'_>, claims: &mut Claims, ours: &Ours<'_>) {
         let protocol = match transport {
             "TCP" => Protocol::Tcp,
             "UDP" => Protocol::Udp,
+            "SCTP" => Protocol::Sctp,
             other => {
                 let message = format!("port {number}: {other} is not forwarded");
                 problems.push(Problem::new("UnsupportedProtocol", message));

@@ -7,11 +7,11 @@ use crate::{
         address::Assigned,
         draft::Draft,
         name::fitted,
-        upstream::{Place, Wanted, backends, forwarding},
+        upstream::{Place, SCTP_REFERRER, Wanted, backends, forwarding},
     },
 };
 use k8s_openapi::api::core::v1::ServicePort;
-use lb_model::{ForwardingMode, Protocol, UpstreamProtocol, Vip};
+use lb_model::{ForwardingMode, HealthCheck, Probe, Protocol, UpstreamProtocol, Vip};
 use std::{collections::BTreeSet, net::SocketAddr};
 
 /// A port that is wanted.
@@ -86,7 +86,14 @@ pub(super) fn wanted<'a>(
 ) -> Wanted<'a> {
     Wanted {
         clusters: &ours.clusters,
-        referrer: ("", if port.protocol == Protocol::Udp { "UDPRoute" } else { "Service" }),
+        referrer: (
+            "",
+            match port.protocol {
+                Protocol::Tcp => "Service",
+                Protocol::Udp => "UDPRoute",
+                Protocol::Sctp => SCTP_REFERRER,
+            },
+        ),
         namespace: &ours.key.namespace,
         backend,
         protocol: UpstreamProtocol::Auto,
@@ -130,6 +137,7 @@ fn forward(
     };
     places.retain(|it| is_near(it, wishes));
     let mode = mode(draft, ours, wishes, port, &places);
+    let health = health(draft, ours, wishes, port);
     for is_ipv4 in [true, false] {
         let of_family = addresses.iter().filter(|it| it.address.is_ipv4() == is_ipv4);
         let vip =
@@ -145,7 +153,7 @@ fn forward(
         service.sources = wishes.sources.iter().copied().collect();
         service.affinity = wishes.affinity;
         service.udp = wishes.udp;
-        service.health.clone_from(&wishes.health);
+        service.health.clone_from(&health);
         if let Some(timeout) = wishes.idle_timeout {
             service.idle_timeout = timeout;
         }
@@ -159,6 +167,24 @@ fn forward(
 pub(super) fn is_near(place: &Place<'_>, wishes: &Wishes) -> bool {
     let node = place.endpoint.and_then(|it| it.node_name.as_ref());
     wishes.node.is_none() || node == wishes.node.as_ref()
+}
+
+/// The probe of a port, if it can be one: nothing here speaks SCTP.
+fn health(
+    draft: &mut Draft<'_>,
+    ours: &Ours<'_>,
+    wishes: &Wishes,
+    port: &Port<'_>,
+) -> Option<HealthCheck> {
+    let health = wishes.health.as_ref()?;
+    let (Probe::Tcp { port: other } | Probe::Http { port: other, .. }) = &health.probe;
+    if port.protocol == Protocol::Sctp && other.is_none() {
+        let message =
+            format!("port {} is of SCTP, which is not probed: add health-port", port.number);
+        super::warn(draft, ours, "InvalidAnnotation", &message);
+        return None;
+    }
+    Some(health.clone())
 }
 
 /// The mode, if endpoints have the port: else ports are translated.

@@ -23,6 +23,11 @@ pub(super) fn serve(
     name: String,
     addresses: &[Assigned],
 ) -> Result<(), String> {
+    if port.protocol == Protocol::Sctp {
+        let message = "SCTP is forwarded packet by packet: not with the PROXY protocol, not to a \
+                       name, not at an address of this host";
+        return Err(message.to_owned());
+    }
     let is_udp = port.protocol == Protocol::Udp;
     if is_udp && wishes.proxy_protocol.is_some() {
         return Err("the PROXY protocol is for connections, not for UDP".to_owned());
@@ -80,7 +85,7 @@ fn near(draft: &Draft<'_>, ours: &Ours<'_>, wishes: &Wishes, port: &Port<'_>) ->
         clusters: ours.clusters.clone(),
         object: ours.key.clone(),
         port: port.number,
-        is_udp: port.protocol == Protocol::Udp,
+        protocol: port.protocol,
     };
     let ports = draft.service_ports(&key).unwrap_or_default();
     let places = ports.iter().flat_map(|it| draft.places(it).unwrap_or_default());

@@ -19,7 +19,7 @@ use crate::{
     api::{BackendRef, ParentRef},
 };
 use endpoints::chosen;
-use lb_model::{Endpoint, Upstream, UpstreamProtocol, UpstreamTls};
+use lb_model::{Endpoint, Protocol, Upstream, UpstreamProtocol, UpstreamTls};
 use protocol::Spoken;
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub(super) struct Wanted<'a> {
     /// the object that refers. The first's Service rules, endpoints are the union.
     pub(super) clusters: &'a [usize],
     /// Group and kind of who refers, for grants; `Ingress` needs none beyond its namespace. Of a
-    /// `UDPRoute` the ports of UDP are meant, else those of TCP.
+    /// `UDPRoute` the ports of UDP are meant, of [`SCTP_REFERRER`] those of SCTP, else those of TCP.
     pub(super) referrer: (&'static str, &'static str),
     /// Namespace of who refers.
     pub(super) namespace: &'a str,
@@ -54,6 +54,9 @@ pub(super) struct Wanted<'a> {
     /// The Gateways of the route, told in the status of policies.
     pub(super) ancestors: &'a [ParentRef],
 }
+
+/// In place of its kind: a Service whose port of SCTP is meant. No route is of SCTP.
+pub(super) const SCTP_REFERRER: &str = "Service of SCTP";
 
 /// Why a backend cannot be used. Reasons are those of the condition `ResolvedRefs`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -176,7 +179,12 @@ impl<'a> Draft<'a> {
         let Some(port) = port else {
             return Err(BackendProblem::NotFound(format!("a port of Service {object}")));
         };
-        Ok(PortKey { clusters, object, port, is_udp: from_kind == "UDPRoute" })
+        let protocol = match from_kind {
+            "UDPRoute" => Protocol::Udp,
+            SCTP_REFERRER => Protocol::Sctp,
+            _ => Protocol::Tcp,
+        };
+        Ok(PortKey { clusters, object, port, protocol })
     }
 
     fn resolve(
@@ -279,8 +287,10 @@ impl<'a> Draft<'a> {
         } else {
             format!("XBackend/{}", key.object)
         };
-        if key.is_udp {
-            name.push_str(" +udp");
+        match key.protocol {
+            Protocol::Tcp => {}
+            Protocol::Udp => name.push_str(" +udp"),
+            Protocol::Sctp => name.push_str(" +sctp"),
         }
         if key.clusters.len() < self.world.clusters.len() {
             for cluster in key.clusters.iter().filter_map(|it| self.cluster(*it)) {

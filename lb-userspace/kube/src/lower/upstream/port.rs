@@ -6,6 +6,7 @@ use k8s_openapi::{
     api::core::v1::{Service, ServicePort},
     apimachinery::pkg::util::intstr::IntOrString,
 };
+use lb_model::Protocol;
 
 /// A port of a Service that several clusters may have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,8 +17,8 @@ pub(in crate::lower) struct PortKey {
     pub(in crate::lower) object: ObjectKey,
     /// Number of the Service's port.
     pub(in crate::lower) port: u16,
-    /// The port of UDP with this number, else that of TCP.
-    pub(in crate::lower) is_udp: bool,
+    /// Its transport protocol: several may have a port of one number.
+    pub(in crate::lower) protocol: Protocol,
 }
 
 /// A port of a Service in one cluster.
@@ -89,8 +90,9 @@ fn is_meant(port: &PortOf<'_>, key: &PortKey) -> bool {
     let is_numbered = port.spec.is_some_and(|it| it.port == i32::from(key.port));
     is_numbered
         && match port.transport() {
-            "TCP" => !key.is_udp,
-            "UDP" => key.is_udp,
+            "TCP" => key.protocol == Protocol::Tcp,
+            "UDP" => key.protocol == Protocol::Udp,
+            "SCTP" => key.protocol == Protocol::Sctp,
             _ => false,
         }
 }
