@@ -189,7 +189,7 @@ impl Job<'_> {
         }
         let old = before.map(|vip| vip.ring.clone()).unwrap_or_default();
         let is_same = !old.slots.is_empty()
-            && before.is_some_and(|before| active(&before.backends).eq(active(backends)));
+            && before.is_some_and(|before| members(&before.backends).eq(members(backends)));
         let current = (!is_same).then(|| self.current(service_name, service, backends));
         let step = Step {
             current: current.as_deref(),
@@ -254,6 +254,17 @@ impl Job<'_> {
 fn dead_id(before: &BackendEntry) -> BackendId {
     let is_translated = matches!(Mode::from_wire(before.mode), Some(Mode::Nat | Mode::Dnat));
     if before.is_alive() && !is_translated { successor(before.id) } else { before.id }
+}
+
+/// All that a ring depends on, and backends that take no new flows beside it: of a doubted image
+/// those may be all there are.
+fn members(
+    backends: &BTreeMap<String, BackendImage>,
+) -> impl Iterator<Item = (&str, u16, u32, bool)> {
+    backends.iter().map(|(name, it)| {
+        let is_active = it.entry.state == BackendState::Active as u8;
+        (name.as_str(), it.weight, it.entry.id.index(), is_active)
+    })
 }
 
 /// The backends that take new flows: name, weight and index, by name.

@@ -251,10 +251,7 @@ impl<E: Engine<Error: Error + 'static>> Driver<E> {
         if !self.is_doubtful {
             return compile(desired, observed, &self.running).map_err(|errors| refused(&errors));
         }
-        // With weights that no backend has, every ring is computed anew.
-        let mut doubted = self.running.clone();
-        let backends = doubted.vips.values_mut().flat_map(|vip| vip.backends.values_mut());
-        backends.for_each(|backend| backend.weight = u16::MAX);
+        let doubted = self.running.doubted();
         let mut next = compile(desired, observed, &doubted).map_err(|errors| refused(&errors))?;
         let generation = std::mem::replace(&mut next.image.generation, self.running.generation);
         if next.image != self.running {

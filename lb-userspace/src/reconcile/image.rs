@@ -31,6 +31,16 @@ impl Image {
     pub fn next_window_end_ms(&self) -> Option<u64> {
         self.vips.values().map(|vip| vip.ring.window_ends_ms).filter(|ends| *ends != 0).min()
     }
+
+    /// The same with weights that no backend has: in a change of it every ring is computed anew. For
+    /// what was read back: a plan cut short has written backends, but perhaps not swapped their rings.
+    #[must_use]
+    pub fn doubted(&self) -> Self {
+        let mut doubted = self.clone();
+        let backends = doubted.vips.values_mut().flat_map(|vip| vip.backends.values_mut());
+        backends.for_each(|backend| backend.weight = u16::MAX);
+        doubted
+    }
 }
 
 /// One VIP.

@@ -7,7 +7,7 @@ mod proxied;
 mod sources;
 
 use lb_common::{
-    abi::{BackendId, BackendState, Features, Mode, NextHop},
+    abi::{BackendId, BackendState, Features, Mode, NextHop, SLOT_MOVED},
     limits::VIPS_MAX,
 };
 use lb_userspace::{
@@ -299,6 +299,29 @@ fn run(plan: &Plan, tables: &mut Tables) {
     apply(plan, tables).expect("infallible");
 }
 
+#[test]
+fn a_plan_cut_before_the_last_backend_left_its_ring_is_made_again() {
+    let of = |weight| {
+        let one = Backend { weight, ..backend(1) };
+        let backends = [("b1".to_owned(), one)].into();
+        desired(&[("web", Service { backends, ..service(&[vip(1, 80)], &[]) })])
+    };
+    let (mut tables, observed) = (Tables::default(), observed());
+    let first = image(&of(1), &observed, &Image::default());
+    run(&diff(&Image::default(), &first), &mut tables);
+    let mut plan = diff(&first, &image(&of(0), &observed, &first));
+    plan.ops.truncate(1);
+    assert!(matches!(plan.ops[..], [Op::PutBackend { .. }]), "only the backend was written");
+    run(&plan, &mut tables);
+
+    let next = image(&of(0), &observed, &tables.image().doubted());
+    let b1 = id(&next, vip(1, 80), "b1").index();
+    let ring = &next.vips[&vip(1, 80)].ring;
+    assert!(ring.slots.iter().all(|word| *word == SLOT_MOVED), "new flows go nowhere");
+    let previous = ring.previous.as_ref().expect("the flows that are open stay");
+    assert!(previous.iter().all(|index| *index == b1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
@@ -347,7 +370,7 @@ proptest! {
         run(&leftovers, &mut tables);
         prop_assert!(tables.leftovers().is_empty());
         let adopted = tables.image();
-        let next = image(&second, &observed, &adopted);
+        let next = image(&second, &observed, &adopted.doubted());
         run(&diff(&adopted, &next), &mut tables);
         prop_assert_eq!(&tables.image(), &next);
         for (vip, image) in &next.vips {
