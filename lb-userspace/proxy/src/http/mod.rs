@@ -14,6 +14,7 @@ mod response;
 mod serve;
 mod service;
 mod websocket;
+mod wire;
 
 pub use body::{Body, BodyError, BodyStream, Frame};
 pub use fields::Fields;

@@ -6,15 +6,11 @@ pub mod chunked;
 mod client;
 mod encode;
 pub mod head;
-mod input;
-mod output;
 mod receiver;
 pub mod request;
 pub mod response;
 mod sender;
 mod server;
-mod timer;
-mod wire;
 
 pub use client::{Client, ExchangeOptions, ResponseLimits};
 pub use server::serve;

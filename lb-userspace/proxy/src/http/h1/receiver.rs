@@ -3,10 +3,11 @@
 use super::{
     Framing,
     chunked::{Decoder, Step},
-    input::Input,
-    wire::Wire,
 };
-use crate::http::{BodyError, Frame};
+use crate::http::{
+    BodyError, Frame,
+    wire::{Input, Wire},
+};
 use std::task::{Context, Poll, ready};
 
 /// The rest of a body.

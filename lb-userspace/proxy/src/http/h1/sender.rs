@@ -1,7 +1,10 @@
 //! Puts bodies into what is to be written.
 
-use super::{Framing, encode, output::Output, wire::HasWire};
-use crate::http::{Body, BodyError, Frame};
+use super::{Framing, encode};
+use crate::http::{
+    Body, BodyError, Frame,
+    wire::{HasWire, Output},
+};
 use std::{
     cell::RefCell,
     task::{Context, Poll, ready},

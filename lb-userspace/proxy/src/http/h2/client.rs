@@ -81,7 +81,7 @@ impl Client {
     /// The endpoint went away, or it does not speak HTTP/2. Never seen.
     pub async fn connect(io: Io, options: ClientOptions) -> Result<Self, SendError> {
         let meter = Rc::new(Meter::of_client());
-        let io = Metered::client(io, meter.clone());
+        let io = Metered::new(io, meter.clone());
         let handshake = builder(&options).handshake(io).await;
         let (library, connection) =
             handshake.map_err(|_| SendError::unseen(Reason::UpstreamReset))?;

@@ -5,12 +5,9 @@ use crate::http::{BodyError, BodyStream, Frame};
 use h2::RecvStream;
 use std::{
     cell::Cell,
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
-use tokio::time::{Instant, Sleep};
 
 /// A body that comes over a stream. The sender may send more as frames are taken out.
 pub(super) struct Incoming {
@@ -18,8 +15,6 @@ pub(super) struct Incoming {
     is_in_trailers: bool,
     left: Option<u64>,
     received_bytes: Rc<Cell<u64>>,
-    patience: Option<Patience>,
-    before: Option<Box<dyn FnOnce()>>,
     after: Option<Box<dyn After>>,
 }
 
@@ -29,13 +24,6 @@ pub(super) trait After {
     fn ended(&mut self);
 }
 
-/// How long the next frame may take.
-struct Patience {
-    timeout: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
-    is_waiting: bool,
-}
-
 impl Incoming {
     /// The body of `length` bytes, if that is known; `received_bytes` grows with it.
     pub(super) fn new(
@@ -43,27 +31,7 @@ impl Incoming {
         length: Option<u64>,
         received_bytes: Rc<Cell<u64>>,
     ) -> Self {
-        Self {
-            stream,
-            is_in_trailers: false,
-            left: length,
-            received_bytes,
-            patience: None,
-            before: None,
-            after: None,
-        }
-    }
-
-    /// Gives up if the next frame takes longer.
-    pub(super) fn within(mut self, timeout: Duration) -> Self {
-        self.patience = Some(Patience { timeout, timer: None, is_waiting: false });
-        self
-    }
-
-    /// Calls `before` when somebody wants the body.
-    pub(super) fn first(mut self, before: impl FnOnce() + 'static) -> Self {
-        self.before = Some(Box::new(before));
-        self
+        Self { stream, is_in_trailers: false, left: length, received_bytes, after: None }
     }
 
     /// Keeps `after` as long as the body.
@@ -103,45 +71,18 @@ impl Incoming {
 
 impl BodyStream for Incoming {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
-        if let Some(before) = self.before.take() {
-            before();
-        }
         let polled = self.poll_next(context);
-        match &polled {
-            Poll::Pending => {
-                let patience = self.patience.as_mut();
-                if patience.is_some_and(|it| it.poll_over(context).is_ready()) {
-                    return Poll::Ready(Some(Err(BodyError::Timeout)));
-                }
-            }
-            Poll::Ready(frame) => {
-                if let Some(patience) = &mut self.patience {
-                    patience.is_waiting = false;
-                }
-                // After trailers a reader may not ask for the end.
-                if let (None | Some(Ok(Frame::Trailers(_))), Some(after)) = (frame, &mut self.after)
-                {
-                    after.ended();
-                }
-            }
+        // After trailers a reader may not ask for the end.
+        if let Poll::Ready(None | Some(Ok(Frame::Trailers(_)))) = &polled
+            && let Some(after) = &mut self.after
+        {
+            after.ended();
         }
         polled
     }
 
     fn length(&self) -> Option<u64> {
         self.left
-    }
-}
-
-impl Patience {
-    fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let timeout = self.timeout;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-        if !self.is_waiting {
-            self.is_waiting = true;
-            timer.as_mut().reset(Instant::now() + timeout);
-        }
-        timer.as_mut().poll(context)
     }
 }
 

@@ -9,9 +9,6 @@ pub(super) const STREAM_WINDOW_BYTES: u32 = 64 * 1_024;
 pub(super) const CONNECTION_WINDOW_BYTES: u32 = 1_024 * 1_024;
 /// Bytes of a body that wait in a stream for the socket.
 pub(super) const SEND_BUFFER_BYTES_MAX: usize = 32 * 1_024;
-/// Streams that were reset by the peer before they could be looked at (rapid reset,
-/// CVE-2023-44487); one more ends the connection.
-pub(super) const RESETS_PENDING_MAX: usize = 20;
 /// Streams that the library had to reset because the peer broke the rules (MadeYouReset,
 /// CVE-2025-8671); one more ends the connection.
 pub(super) const RESETS_MADE_MAX: usize = 100;

@@ -1,7 +1,5 @@
-//! What a peer's frames cost, weighed against the work that they go with. The library below limits
-//! headers, CONTINUATION frames, tiny DATA frames and streams reset unseen; this limits the rest
-//! before the library sees it: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA and unknown
-//! frames, and streams that are opened and reset one by one.
+//! What a peer's frames cost, weighed against the work that they go with: PING, SETTINGS, PRIORITY,
+//! WINDOW_UPDATE, CONTINUATION, empty DATA and unknown frames, and streams that are opened and reset.
 
 use super::frame::{self, Head};
 use h2::Reason;
@@ -34,7 +32,6 @@ pub(super) struct Meter {
     frames: Cell<Budget>,
     resets: Cell<Budget>,
     exceeded: Cell<Option<Reason>>,
-    is_leaving: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     has_settings: Cell<bool>,
     frame_count: Cell<u64>,
@@ -68,7 +65,6 @@ impl Meter {
             frames: Cell::new(Budget::new(FRAMES_MAX, FRAMES_PER_SECOND, now)),
             resets: Cell::new(Budget::new(RESETS_MAX, RESETS_PER_SECOND, now)),
             exceeded: Cell::new(None),
-            is_leaving: Cell::new(false),
             waker: RefCell::new(None),
             has_settings: Cell::new(false),
             frame_count: Cell::new(0),
@@ -95,7 +91,7 @@ impl Meter {
             frame::DATA if head.length >= DATA_BYTES_MIN => self.earn(),
             frame::DATA if head.length > 0 || head.is_end_stream() => true,
             frame::HEADERS => self.earn(),
-            frame::RST_STREAM if self.is_server => self.pay_reset(),
+            frame::RST_STREAM if self.is_server => self.reset(),
             frame::SETTINGS if !head.is_ack() => self.pay(SETTINGS_COST),
             _ => self.pay(1),
         };
@@ -114,10 +110,24 @@ impl Meter {
         self.resets.set(budget);
     }
 
-    /// A stream was reset here because of what the peer did.
-    pub(super) fn reset_made(&self) {
-        if !self.pay_reset() {
-            self.exceed(Reason::ENHANCE_YOUR_CALM);
+    /// A stream was reset, by the peer or because of what it did; whether that is not too often.
+    pub(super) fn reset(&self) -> bool {
+        let mut budget = self.resets.get();
+        let is_within = budget.pay(1, self.last_read.get());
+        self.resets.set(budget);
+        is_within
+    }
+
+    /// A frame that looked as if it were of use is not; whether that is not too often.
+    pub(super) fn useless(&self) -> bool {
+        self.pay(1)
+    }
+
+    /// The rest of a frame is to come.
+    pub(super) fn awaits(&self, head: Head) {
+        if matches!(head.kind, frame::HEADERS | frame::CONTINUATION) {
+            let began = self.block_began.get().unwrap_or_else(|| self.last_read.get());
+            self.block_began.set(Some(began));
         }
     }
 
@@ -143,15 +153,6 @@ impl Meter {
 
     pub(super) fn is_exceeded(&self) -> bool {
         self.exceeded.get().is_some()
-    }
-
-    /// Has the peer told, as soon as the library is polled, to begin no more streams.
-    pub(super) fn leave(&self) {
-        self.is_leaving.set(true);
-    }
-
-    pub(super) fn is_leaving(&self) -> bool {
-        self.is_leaving.get()
     }
 
     /// Whether the peer's first SETTINGS frame came.
@@ -195,13 +196,6 @@ impl Meter {
         self.frames.set(budget);
         // An endpoint is chosen by whoever configures the proxy; only clients have a budget.
         is_within || !self.is_server
-    }
-
-    fn pay_reset(&self) -> bool {
-        let mut budget = self.resets.get();
-        let is_within = budget.pay(1, self.last_read.get());
-        self.resets.set(budget);
-        is_within
     }
 }
 

@@ -1,8 +1,7 @@
-//! A byte stream whose incoming frames are counted on the way to the library, and which can say
-//! farewell before the library does.
+//! An endpoint's byte stream, whose frames are counted on the way to the library.
 
 use super::{
-    frame::{FAREWELL, HEAD_BYTES, Head},
+    frame::{HEAD_BYTES, Head},
     meter::Meter,
 };
 use crate::io::Io;
@@ -14,51 +13,19 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes of the connection preface (RFC 9113, section 3.4).
-const PREFACE_BYTES: u32 = 24;
-
 /// A byte stream whose incoming frames are counted.
 pub(super) struct Metered {
     io: Io,
     meter: Rc<Meter>,
-    /// Bytes that belong to no head: the preface, then payloads.
+    /// Bytes that belong to no head but to a payload.
     skip: u32,
     head: [u8; HEAD_BYTES],
     head_bytes: usize,
-    /// Bytes of the farewell that are written.
-    told_bytes: usize,
 }
 
 impl Metered {
-    /// Of a client that begins with the preface.
-    pub(super) fn server(io: Io, meter: Rc<Meter>) -> Self {
-        Self::new(io, meter, PREFACE_BYTES)
-    }
-
-    /// Of a server.
-    pub(super) fn client(io: Io, meter: Rc<Meter>) -> Self {
-        Self::new(io, meter, 0)
-    }
-
-    fn new(io: Io, meter: Rc<Meter>, skip: u32) -> Self {
-        Self { io, meter, skip, head: [0; HEAD_BYTES], head_bytes: 0, told_bytes: 0 }
-    }
-
-    /// Writes what is left of the farewell. Only the library's flush begins it: nothing is half
-    /// written then.
-    fn poll_farewell(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(rest) = FAREWELL.get(self.told_bytes..).filter(|it| !it.is_empty()) {
-            let written = std::task::ready!(Pin::new(&mut self.io).poll_write(context, rest))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.told_bytes += written;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn is_telling(&self) -> bool {
-        (1..FAREWELL.len()).contains(&self.told_bytes)
+    pub(super) fn new(io: Io, meter: Rc<Meter>) -> Self {
+        Self { io, meter, skip: 0, head: [0; HEAD_BYTES], head_bytes: 0 }
     }
 
     /// Counts the frames in `bytes`; how many of the bytes may be looked at.
@@ -122,9 +89,6 @@ impl AsyncWrite for Metered {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.is_telling() {
-            std::task::ready!(self.poll_farewell(context))?;
-        }
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
 
@@ -133,9 +97,6 @@ impl AsyncWrite for Metered {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.is_telling() {
-            std::task::ready!(self.poll_farewell(context))?;
-        }
         Pin::new(&mut self.io).poll_write_vectored(context, slices)
     }
 
@@ -144,9 +105,6 @@ impl AsyncWrite for Metered {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.meter.is_leaving() {
-            std::task::ready!(self.poll_farewell(context))?;
-        }
         Pin::new(&mut self.io).poll_flush(context)
     }
 
@@ -163,7 +121,7 @@ mod tests {
 
     fn metered() -> Metered {
         let (near, _) = tokio::io::duplex(1);
-        Metered::server(Io::Memory(near), Rc::new(Meter::of_server()))
+        Metered::new(Io::Memory(near), Rc::new(Meter::of_client()))
     }
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
@@ -177,8 +135,7 @@ mod tests {
             sizes in prop::collection::vec(0_usize..200, 1..20),
             cuts in prop::collection::vec(1_usize..40, 1..80),
         ) {
-            let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-            bytes.extend(frame(SETTINGS, 0, &[0; 6]));
+            let mut bytes = frame(SETTINGS, 0, &[0; 6]);
             for size in &sizes {
                 bytes.extend(frame(DATA, 0, &vec![0; *size]));
             }
@@ -196,7 +153,7 @@ mod tests {
     #[test]
     fn nothing_behind_a_bad_frame_gets_through() {
         let mut metered = metered();
-        let good = [&[0; 24][..], &frame(SETTINGS, 0, &[])].concat();
+        let good = frame(SETTINGS, 0, &[]);
         let bad = frame(SETTINGS, 0, &[0; 5]);
         assert_eq!(metered.count(&[&good[..], &bad, &frame(DATA, 0, &[])].concat()), good.len());
         assert!(metered.meter.is_exceeded());
@@ -205,7 +162,7 @@ mod tests {
     #[test]
     fn the_first_frame_is_settings() {
         let mut metered = metered();
-        assert_eq!(metered.count(&[&[0; 24][..], &frame(HEADERS, 4, &[])].concat()), 24);
+        assert_eq!(metered.count(&frame(HEADERS, 4, &[])), 0);
         assert!(metered.meter.is_exceeded());
     }
 }

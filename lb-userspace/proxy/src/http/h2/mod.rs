@@ -1,18 +1,17 @@
-//! HTTP/2 (RFC 9113) to clients and to endpoints. Frames, HPACK and flow control are the `h2`
-//! library's; what a peer may cost, what a message must look like, and what becomes of bodies is
-//! decided here.
+//! HTTP/2 (RFC 9113) to clients and to endpoints. Towards clients frames, header compression and flow
+//! control are our own ([`server`](serve), [`hpack`]); towards endpoints they are the `h2` library's.
+//! What a peer may cost, what a message must look like, and what becomes of bodies is decided here
+//! for both.
 
-mod answer;
 mod client;
-mod clock;
 mod frame;
+pub mod hpack;
 mod incoming;
 mod limits;
 mod map;
 mod meter;
 mod metered;
 mod outgoing;
-mod request;
 mod server;
 mod upstream;
 

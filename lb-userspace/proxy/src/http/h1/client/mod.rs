@@ -8,10 +8,11 @@ use super::{
     receiver::Receiver,
     request::Limits,
     response::{ResponseHead, ResponseReader},
-    wire::Wire,
 };
 use crate::{
-    http::{Body, BodyError, Frame, Informational, Known, Method, Reason, Request, Response},
+    http::{
+        Body, BodyError, Frame, Informational, Known, Method, Reason, Request, Response, wire::Wire,
+    },
     io::Io,
     send::SendError,
 };

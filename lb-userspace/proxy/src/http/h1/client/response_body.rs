@@ -1,8 +1,8 @@
 //! The body of a response, and the way back of its connection.
 
 use super::upload::Background;
-use super::{super::receiver::Receiver, super::timer::Timer, Client, ExchangeOptions};
-use crate::http::{BodyError, BodyStream, Frame};
+use super::{super::receiver::Receiver, Client, ExchangeOptions};
+use crate::http::{BodyError, BodyStream, Frame, wire::Timer};
 use std::{
     task::{Context, Poll, ready},
     time::Duration,

@@ -4,11 +4,10 @@ use super::{
     super::{
         Framing,
         sender::{Failure, Sender},
-        wire::Wire,
     },
     reason_of,
 };
-use crate::http::{Body, Reason};
+use crate::http::{Body, Reason, wire::Wire};
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,

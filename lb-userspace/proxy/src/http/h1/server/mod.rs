@@ -4,15 +4,14 @@ mod answer;
 mod end;
 mod shared;
 
-use super::{
-    request::{Limits, RequestHead, RequestReader},
-    timer::Timer,
-    wire::Wire,
-};
+use super::request::{Limits, RequestHead, RequestReader};
 use crate::{
     connection::Connection,
     drain::{Drain, IDLE_GRACE},
-    http::{Informational, Reason, Service},
+    http::{
+        Informational, Reason, Service,
+        wire::{Timer, Wire},
+    },
     io::Io,
 };
 use lb_model::HttpOptions;

@@ -1,12 +1,10 @@
 //! A client's connection, shared by the task that serves it and by bodies of its requests.
 
-use super::super::{
-    encode,
-    receiver::Receiver,
-    timer::Timer,
-    wire::{HasWire, Wire},
+use super::super::{encode, receiver::Receiver};
+use crate::http::{
+    BodyError, BodyStream, Fields, Frame, Informational,
+    wire::{HasWire, Timer, Wire},
 };
-use crate::http::{BodyError, BodyStream, Fields, Frame, Informational};
 use std::{
     cell::RefCell,
     rc::Rc,

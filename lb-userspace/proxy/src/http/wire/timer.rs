@@ -10,11 +10,15 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A deadline.
 #[derive(Default)]
-pub(super) struct Timer(Option<Pin<Box<Sleep>>>);
+pub(in crate::http) struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
     /// Ready when `deadline` has passed. It may be another one at each call.
-    pub(super) fn poll(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::http) fn poll(
+        &mut self,
+        deadline: Instant,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);

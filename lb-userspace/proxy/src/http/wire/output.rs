@@ -26,7 +26,7 @@ thread_local! {
 
 /// Bytes to write.
 #[derive(Default)]
-pub(super) struct Output {
+pub(in crate::http) struct Output {
     text: Vec<u8>,
     data: Bytes,
     tail: &'static [u8],
@@ -37,7 +37,7 @@ pub(super) struct Output {
 
 impl Output {
     /// Text to add to. Not to be asked for while [`Output::is_full`].
-    pub(super) fn text(&mut self) -> &mut Vec<u8> {
+    pub(in crate::http) fn text(&mut self) -> &mut Vec<u8> {
         if self.text.capacity() == 0 {
             self.text = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
         }
@@ -45,7 +45,7 @@ impl Output {
     }
 
     /// Adds a piece and what comes after it. Not to be called while [`Output::is_full`].
-    pub(super) fn put(&mut self, data: Bytes, tail: &'static [u8]) {
+    pub(in crate::http) fn put(&mut self, data: Bytes, tail: &'static [u8]) {
         if data.len() <= COPY_BYTES_MAX {
             let text = self.text();
             text.extend_from_slice(&data);
@@ -56,26 +56,31 @@ impl Output {
     }
 
     /// Whether it must be written before more is added.
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::http) fn is_full(&self) -> bool {
         !self.data.is_empty() || !self.tail.is_empty() || self.text.len() > TEXT_BYTES_MAX
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Bytes of text that wait, and of those written before them: the buffer is only emptied as a whole.
+    pub(in crate::http) fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    pub(in crate::http) fn is_empty(&self) -> bool {
         self.text.is_empty() && self.data.is_empty() && self.tail.is_empty()
     }
 
     /// What is there now is the last: the connection ends as soon as it is written.
-    pub(super) fn close_behind(&mut self) {
+    pub(in crate::http) fn close_behind(&mut self) {
         self.is_last = true;
     }
 
     /// Bytes written so far, of everything.
-    pub(super) fn written_bytes(&self) -> u64 {
+    pub(in crate::http) fn written_bytes(&self) -> u64 {
         self.written_bytes
     }
 
     /// Writes until nothing is left.
-    pub(super) fn poll_flush(
+    pub(in crate::http) fn poll_flush(
         &mut self,
         io: &mut Io,
         context: &mut Context<'_>,

@@ -28,27 +28,27 @@ thread_local! {
 
 /// Bytes that arrived.
 #[derive(Default)]
-pub(super) struct Input {
+pub(in crate::http) struct Input {
     bytes: BytesMut,
 }
 
 impl Input {
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in crate::http) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::http) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// Forgets bytes at the begin.
-    pub(super) fn skip(&mut self, count: usize) {
+    pub(in crate::http) fn skip(&mut self, count: usize) {
         self.bytes.advance(count.min(self.bytes.len()));
         self.tidy();
     }
 
     /// Takes bytes from the begin.
-    pub(super) fn take(&mut self, count: usize) -> Bytes {
+    pub(in crate::http) fn take(&mut self, count: usize) -> Bytes {
         let count = count.min(self.bytes.len());
         let taken = if count < COPY_BYTES_MAX {
             let taken = Bytes::copy_from_slice(self.bytes.get(..count).unwrap_or_default());
@@ -62,7 +62,7 @@ impl Input {
     }
 
     /// Reads more; 0 = the peer will send nothing more.
-    pub(super) fn poll_fill(
+    pub(in crate::http) fn poll_fill(
         &mut self,
         io: &mut Io,
         context: &mut Context<'_>,

@@ -1,6 +1,14 @@
-//! A connection with what was read from it and what is to be written.
+//! A connection with what was read from it and what is to be written, for all versions of HTTP
+//! whose frames are read here.
 
-use super::{input::Input, output::Output};
+mod input;
+mod output;
+mod timer;
+
+pub(in crate::http) use input::Input;
+pub(in crate::http) use output::Output;
+pub(in crate::http) use timer::Timer;
+
 use crate::io::Io;
 use std::{
     io,
@@ -11,14 +19,14 @@ use std::{
 use tokio::io::AsyncWrite;
 
 /// A connection.
-pub(super) struct Wire {
+pub(in crate::http) struct Wire {
     io: Io,
-    pub(super) input: Input,
-    pub(super) output: Output,
+    pub(in crate::http) input: Input,
+    pub(in crate::http) output: Output,
 }
 
 /// Something that a [`Wire`] is part of.
-pub(super) trait HasWire {
+pub(in crate::http) trait HasWire {
     fn wire(&mut self) -> &mut Wire;
 }
 
@@ -29,32 +37,41 @@ impl HasWire for Wire {
 }
 
 impl Wire {
-    pub(super) fn new(io: Io) -> Self {
+    pub(in crate::http) fn new(io: Io) -> Self {
         Self { io, input: Input::default(), output: Output::default() }
     }
 
     /// Reads more; 0 = the peer will send nothing more.
-    pub(super) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(in crate::http) fn poll_fill(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         self.input.poll_fill(&mut self.io, context)
     }
 
     /// Writes what is to be written.
-    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(in crate::http) fn poll_flush(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         self.output.poll_flush(&mut self.io, context)
     }
 
     /// Says that nothing more will be written.
-    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(in crate::http) fn poll_shutdown(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 
     /// Whether it is TCP without TLS: all that was written is sent, and its end, once it is closed.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(in crate::http) fn is_plain(&self) -> bool {
         self.output.is_empty() && matches!(self.io, Io::Tcp(_))
     }
 
     /// Makes the end, when it comes, an abort: for a message that must not look complete.
-    pub(super) fn abort(&self) {
+    pub(in crate::http) fn abort(&self) {
         if let Some(socket) = self.io.tcp() {
             let socket = socket2::SockRef::from(socket);
             // A socket that refuses is closed already.
