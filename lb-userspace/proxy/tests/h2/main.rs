@@ -12,9 +12,9 @@ mod conformance;
 mod endpoint;
 mod farewell;
 mod harness;
-mod pieces;
 #[expect(unreachable_pub, reason = "it is a module of a library, too")]
 #[path = "../../../../tests/src/http2/mod.rs"]
 mod http2;
+mod pieces;
 mod round_trip;
 mod versions;

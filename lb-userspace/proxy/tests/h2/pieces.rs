@@ -14,11 +14,7 @@ use crate::{
 use lb_model::HttpOptions;
 use lb_proxy::{drain::drain, io::Io};
 use proptest::prelude::*;
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    rc::Rc,
-};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 /// What came of a connection: how it was closed, and of each stream its body, whether it ended, and
 /// why it was reset.
@@ -72,7 +68,9 @@ fn request(method: &str, path: &str) -> Vec<u8> {
 fn said() -> impl Strategy<Value = fn(u32) -> Vec<u8>> {
     prop::sample::select(vec![
         |stream| headers(END_STREAM, stream, &request("GET", "/")),
-        |stream| headers(END_STREAM, stream, &[&table_size(100)[..], &request("GET", "/a")].concat()),
+        |stream| {
+            headers(END_STREAM, stream, &[&table_size(100)[..], &request("GET", "/a")].concat())
+        },
         |stream| {
             let post = headers(0, stream, &request("POST", "/read"));
             let body = [data(0, stream, b"some"), data(END_STREAM, stream, b"more")];

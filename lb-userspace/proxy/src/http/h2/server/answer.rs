@@ -48,7 +48,10 @@ enum Unsent {
 
 impl<S> Drop for Answering<S> {
     fn drop(&mut self) {
-        self.shared.core.borrow_mut().release(&self.stream);
+        // Where tasks cannot be spawned any more, it is dropped at once; then the connection ends.
+        if let Ok(mut core) = self.shared.core.try_borrow_mut() {
+            core.release(&self.stream);
+        }
     }
 }
 
@@ -65,8 +68,9 @@ pub(super) async fn answer<S: Service>(this: Answering<S>, received: Box<Receive
 }
 
 /// Tells why a request is not answered.
-pub(super) async fn refuse<S: Service>(this: Answering<S>, reason: Reason) {
-    this.write(Response::refusal(reason), Asked::default()).await;
+pub(super) async fn refuse<S: Service>(this: Answering<S>, reason: Reason, is_head: bool) {
+    let asked = Asked { is_head, ..Asked::default() };
+    this.write(Response::refusal(reason), asked).await;
 }
 
 impl<S: Service> Answering<S> {

@@ -97,10 +97,11 @@ impl Drop for RequestBody {
             state.receiving.reader = None;
             std::mem::take(&mut state.receiving.bytes).len()
         };
-        // It is never dropped while the connection is used: nothing there holds a body.
-        let mut core = self.core.borrow_mut();
-        core.taken(lost);
-        core.release(&self.stream);
+        // Nothing that uses the connection holds a body, so it is never in use here.
+        if let Ok(mut core) = self.core.try_borrow_mut() {
+            core.taken(lost);
+            core.release(&self.stream);
+        }
     }
 }
 

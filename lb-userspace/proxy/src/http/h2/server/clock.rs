@@ -1,9 +1,6 @@
 //! When a client's connection has lasted long enough without anything happening on it.
 
-use super::{
-    super::limits::CLOSE_TIMEOUT,
-    core::{Core, Leaving},
-};
+use super::{super::limits::CLOSE_TIMEOUT, core::Core, farewell::Leaving};
 use crate::drain::IDLE_GRACE;
 use std::{
     pin::Pin,

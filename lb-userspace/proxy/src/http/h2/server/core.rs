@@ -7,6 +7,7 @@ use super::{
         limits::{CONNECTION_WINDOW_BYTES, RESETS_REMEMBERED_MAX, STREAM_WINDOW_BYTES},
         meter::Meter,
     },
+    farewell::Leaving,
     receive::Block,
     stream::{Receiving, State, Stream},
 };
@@ -28,11 +29,6 @@ const OUTPUT_BYTES_MAX: usize = 64 * 1_024;
 const ENDS_REMEMBERED_MAX: usize = 16;
 /// Windows before anything was said about them (RFC 9113, section 6.9.2).
 const WINDOW_DEFAULT: i64 = 65_535;
-
-/// What the PINGs say by which a client is asked whether it is there, and whether it heard the
-/// farewell.
-pub(super) const ASKED: [u8; 8] = *b"lb-there";
-pub(super) const FAREWELL: [u8; 8] = *b"lb-leave";
 
 /// A connection.
 pub(super) struct Core {
@@ -66,20 +62,6 @@ pub(super) struct Core {
     pub(super) must_end: bool,
     /// The connection's task.
     task: Option<Waker>,
-}
-
-/// How far the farewell is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leaving {
-    No,
-    /// The client knows that it is to begin no more streams.
-    Said(Instant),
-    /// It was asked whether it has heard it.
-    Asked(Instant),
-    /// It has: no stream but those there are.
-    Final(Instant),
-    /// Nothing is written any more.
-    Over,
 }
 
 impl Core {
@@ -364,8 +346,11 @@ impl Core {
         let mut state = stream.state();
         let sending = &mut state.sending;
         sending.is_queued = false;
-        let window = sending.window.min(self.send_window).min(i64::from(FRAME_BYTES_MAX));
-        let count = sending.pending.len().min(usize::try_from(window).unwrap_or_default());
+        let window = sending.window.min(self.send_window).clamp(0, i64::from(FRAME_BYTES_MAX));
+        let length = u32::try_from(sending.pending.len())
+            .unwrap_or(u32::MAX)
+            .min(u32::try_from(window).unwrap_or_default());
+        let count = length as usize;
         if count == 0 {
             return;
         }
@@ -374,8 +359,8 @@ impl Core {
         frame::head(output, count, DATA, u8::from(is_last) * END_STREAM, stream.id);
         output.extend_from_slice(sending.pending.get(..count).unwrap_or_default());
         sending.pending.advance(count);
-        sending.window -= count as i64;
-        self.send_window -= count as i64;
+        sending.window -= i64::from(length);
+        self.send_window -= i64::from(length);
         sending.sent_bytes += count as u64;
         self.meter.sent_data();
         if sending.pending.is_empty() {
@@ -400,48 +385,6 @@ impl Core {
             self.enqueue(&stream);
         }
         Ok(())
-    }
-
-    // Farewell.
-
-    /// No new streams, please.
-    pub(super) fn end_soon(&mut self) {
-        self.must_end = true;
-        self.wake();
-    }
-
-    /// Tells the client to begin no more streams. None is excluded: some are on their way.
-    pub(super) fn leave(&mut self) {
-        if self.leaving == Leaving::No {
-            self.leaving = Leaving::Said(Instant::now());
-            frame::goaway(self.wire.output.text(), STREAM_MAX, Reason::NO_ERROR);
-            self.wake();
-        }
-    }
-
-    /// Says so again, and asks whether the client has heard it.
-    pub(super) fn ask_to_leave(&mut self) {
-        if let Leaving::Said(since) = self.leaving {
-            self.leaving = Leaving::Asked(since);
-            let output = self.wire.output.text();
-            frame::goaway(output, STREAM_MAX, Reason::NO_ERROR);
-            frame::ping(output, 0, FAREWELL);
-        }
-    }
-
-    /// Asks the client whether it is there.
-    pub(super) fn ask(&mut self) {
-        self.has_pong = false;
-        frame::ping(self.wire.output.text(), 0, ASKED);
-        self.wake();
-    }
-
-    /// It has: the last stream is named.
-    pub(super) fn leave_for_good(&mut self) {
-        if let Leaving::Asked(since) = self.leaving {
-            self.leaving = Leaving::Final(since);
-            frame::goaway(self.wire.output.text(), self.last_stream, Reason::NO_ERROR);
-        }
     }
 }
 

@@ -15,7 +15,7 @@ const FIELD_BYTES: usize = 32;
 const ROOM_BYTES: usize = 512;
 
 /// A request without its body.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Received {
     pub(super) request: Request,
     /// Bytes of the body, if it says so.
@@ -68,8 +68,7 @@ impl RequestHead {
         let mut request = Request::default();
         request.version = Version::Http2;
         request.fields = Fields::over(Vec::with_capacity(ROOM_BYTES));
-        let received =
-            Received { request, length: None, expects_continue: false, is_tunnel: false };
+        let received = Received { request, ..Received::default() };
         Self {
             received: Box::new(received),
             wrong: None,
@@ -94,6 +93,10 @@ impl RequestHead {
     /// Whether it unpacked to much more than anyone needs.
     pub(super) fn is_bomb(&self) -> bool {
         self.list_bytes > self.list_bytes_max
+    }
+
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Some(Method::Head)
     }
 
     /// Takes the next field.
@@ -298,16 +301,5 @@ impl Received {
     pub(super) fn over(mut self: Box<Self>, scheme: Scheme) -> Box<Self> {
         self.request.scheme = scheme;
         self
-    }
-}
-
-impl Default for Received {
-    fn default() -> Self {
-        Self {
-            request: Request::default(),
-            length: None,
-            expects_continue: false,
-            is_tunnel: false,
-        }
     }
 }

@@ -6,12 +6,14 @@
 mod answer;
 mod body;
 mod clock;
+mod control;
 mod core;
+mod farewell;
 mod head;
 mod receive;
 mod stream;
 
-use self::core::{Core, Leaving};
+use self::core::Core;
 use super::limits::CLOSE_TIMEOUT;
 use crate::{
     connection::Connection,
@@ -21,6 +23,7 @@ use crate::{
 };
 use answer::{Answering, answer, refuse};
 use clock::{Clock, Event};
+use farewell::Leaving;
 use h2::Reason;
 use lb_model::HttpOptions;
 use receive::Begun;
@@ -177,10 +180,11 @@ impl<S: Service + 'static> Server<S> {
                 let answer = Box::pin(answer(Answering { shared, stream }, received));
                 tokio::task::spawn_local(answer);
             }
-            Begun::Refused(stream, reason) => {
+            Begun::Refused { stream, reason, is_head } => {
                 self.request_count = self.request_count.saturating_add(1);
                 self.refused(reason);
-                tokio::task::spawn_local(Box::pin(refuse(Answering { shared, stream }, reason)));
+                let refusal = refuse(Answering { shared, stream }, reason, is_head);
+                tokio::task::spawn_local(Box::pin(refusal));
             }
             Begun::Reset(reason) => self.refused(reason),
         }

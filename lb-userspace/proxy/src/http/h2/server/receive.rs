@@ -3,12 +3,13 @@
 use super::{
     super::{
         frame::{
-            self, ACK, CONTINUATION, DATA, FRAME_BYTES_MAX, GOAWAY, HEAD_BYTES, HEADERS, Head,
-            PING, PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM_MAX, WINDOW_UPDATE,
+            CONTINUATION, DATA, FRAME_BYTES_MAX, GOAWAY, HEAD_BYTES, HEADERS, Head, PING, PRIORITY,
+            PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM_MAX, WINDOW_UPDATE,
         },
         hpack::Name,
     },
-    core::{ASKED, Core, FAREWELL, Leaving},
+    core::Core,
+    farewell::Leaving,
     head::{Received, Refusal, RequestHead},
     stream::{Receiving, Stream},
 };
@@ -29,8 +30,8 @@ pub(super) struct Block {
 pub(super) enum Begun {
     /// It is to be answered.
     Request(Rc<Stream>, Box<Received>),
-    /// It is to be told why it is not.
-    Refused(Rc<Stream>, Wrong),
+    /// It is to be told why it is not; of what is told to a `HEAD` there is only the header.
+    Refused { stream: Rc<Stream>, reason: Wrong, is_head: bool },
     /// Its stream was reset.
     Reset(Wrong),
 }
@@ -110,7 +111,7 @@ impl Core {
         self.meter.reset().then_some(()).ok_or(Reason::ENHANCE_YOUR_CALM)
     }
 
-    fn fail(&mut self, stream: &Rc<Stream>, reason: Reason) -> Result<(), Reason> {
+    pub(super) fn fail(&mut self, stream: &Rc<Stream>, reason: Reason) -> Result<(), Reason> {
         self.reset(stream, reason);
         self.pay_reset()
     }
@@ -262,7 +263,7 @@ impl Core {
         let mut head = RequestHead::new(&self.options, self.header_list_bytes_max());
         let decoded = self.decoder.decode(bytes, |it| head.take(it));
         decoded.map_err(|_| Reason::COMPRESSION_ERROR)?;
-        let is_bomb = head.is_bomb();
+        let (is_bomb, is_head) = (head.is_bomb(), head.is_head());
         self.last_stream = id;
         if is_late || self.stream_count() >= self.options.streams_max as usize {
             self.refuse(id, Reason::REFUSED_STREAM);
@@ -284,7 +285,7 @@ impl Core {
         match ended {
             Ok(received) => begin(Begun::Request(stream, received)),
             Err(Refusal::Answer(reason) | Refusal::Reset(reason)) => {
-                begin(Begun::Refused(stream, reason));
+                begin(Begun::Refused { stream, reason, is_head });
             }
         }
         if is_bomb { self.pay_reset() } else { Ok(()) }
@@ -323,94 +324,9 @@ impl Core {
         self.keep(stream, &[], 0, true);
         Ok(())
     }
-
-    fn priority(&mut self, head: Head, payload: &[u8]) -> Result<(), Reason> {
-        if number(payload) & STREAM_MAX != head.stream {
-            return Ok(());
-        }
-        match self.find(head.stream).cloned() {
-            Some(stream) => self.fail(&stream, Reason::PROTOCOL_ERROR),
-            None => Err(Reason::PROTOCOL_ERROR),
-        }
-    }
-
-    fn rst_stream(&mut self, id: u32) -> Result<(), Reason> {
-        if let Some(stream) = self.find(id).cloned() {
-            self.abandon(&stream);
-        } else if id > self.last_stream {
-            return Err(Reason::PROTOCOL_ERROR);
-        }
-        Ok(())
-    }
-
-    fn settings(&mut self, head: Head, payload: &[u8]) -> Result<(), Reason> {
-        if head.is_ack() {
-            return Ok(());
-        }
-        let (values, _) = payload.as_chunks::<6>();
-        let mut window = None;
-        for [a, b, value @ ..] in values {
-            let value = u32::from_be_bytes(*value);
-            let is_right = match u16::from_be_bytes([*a, *b]) {
-                frame::ENABLE_PUSH | frame::ENABLE_CONNECT_PROTOCOL => value <= 1,
-                frame::MAX_FRAME_SIZE => (FRAME_BYTES_MAX..1 << 24).contains(&value),
-                frame::INITIAL_WINDOW_SIZE if value > STREAM_MAX => {
-                    return Err(Reason::FLOW_CONTROL_ERROR);
-                }
-                frame::INITIAL_WINDOW_SIZE => {
-                    // The last one counts.
-                    window = Some(value);
-                    true
-                }
-                _ => true,
-            };
-            if !is_right {
-                return Err(Reason::PROTOCOL_ERROR);
-            }
-        }
-        frame::head(self.wire.output.text(), 0, SETTINGS, ACK, 0);
-        window.map_or(Ok(()), |it| self.set_stream_window(it))
-    }
-
-    fn ping(&mut self, head: Head, payload: &[u8]) -> Result<(), Reason> {
-        let payload = *payload.first_chunk::<8>().ok_or(Reason::FRAME_SIZE_ERROR)?;
-        match payload {
-            _ if !head.is_ack() => frame::ping(self.wire.output.text(), ACK, payload),
-            ASKED => self.has_pong = true,
-            FAREWELL => self.leave_for_good(),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn window_update(&mut self, id: u32, increment: u32) -> Result<(), Reason> {
-        let increment = i64::from(increment & STREAM_MAX);
-        if id == 0 {
-            self.send_window += increment;
-            return match increment {
-                0 => Err(Reason::PROTOCOL_ERROR),
-                _ if self.send_window > i64::from(STREAM_MAX) => Err(Reason::FLOW_CONTROL_ERROR),
-                _ => Ok(()),
-            };
-        }
-        let Some(stream) = self.find(id).cloned() else {
-            let is_idle = id > self.last_stream;
-            return if is_idle { Err(Reason::PROTOCOL_ERROR) } else { Ok(()) };
-        };
-        let window = stream.state().sending.window + increment;
-        if increment == 0 {
-            return self.fail(&stream, Reason::PROTOCOL_ERROR);
-        }
-        if window > i64::from(STREAM_MAX) {
-            return self.fail(&stream, Reason::FLOW_CONTROL_ERROR);
-        }
-        stream.state().sending.window = window;
-        self.enqueue(&stream);
-        Ok(())
-    }
 }
 
 /// The number that a payload begins with.
-fn number(payload: &[u8]) -> u32 {
+pub(super) fn number(payload: &[u8]) -> u32 {
     payload.first_chunk::<4>().map_or(0, |it| u32::from_be_bytes(*it))
 }
