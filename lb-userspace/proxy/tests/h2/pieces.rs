@@ -40,7 +40,7 @@ fn outcome(bytes: &[u8], sizes: &[usize]) -> Outcome {
             rest = after;
         }
         settle().await;
-        let mut outcome = shared.borrow_mut();
+        let mut outcome = Outcome::default();
         while let Event::Frame(frame) = probe.event().await {
             let code = frame.code();
             if frame.kind == GOAWAY {
@@ -56,6 +56,7 @@ fn outcome(bytes: &[u8], sizes: &[usize]) -> Outcome {
             }
         }
         server.abort();
+        shared.replace(outcome);
     });
     outcome.take()
 }
