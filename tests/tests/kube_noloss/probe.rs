@@ -38,6 +38,7 @@ impl Probe {
                 let tally = match protocol {
                     Protocol::Tcp => tcp_connections(&client, &TcpRun::new(to, COUNT)),
                     Protocol::Udp => udp_exchanges(&client, &UdpRun::new(to, COUNT)),
+                    Protocol::Sctp => panic!("there is no client of it"),
                 };
                 let tally = tally.unwrap();
                 counted.fetch_add(tally.success_count(), Relaxed);
