@@ -29,7 +29,7 @@ pub use agent::{
 };
 pub use kubeconfig::{Contexts, contexts};
 pub use lease::{Candidate, LeaseProblem, elect};
-pub use lower::{FEATURES, lower};
+pub use lower::{FEATURES, Lowering, lower};
 pub use lowered::{
     Condition, Infrastructure, InfrastructureChange, ListenerReport, Lowered, Notice, ParentReport,
     Status,

@@ -5,7 +5,7 @@ use crate::{
     api::{GatewayAddressStatus, ParentRef, RouteGroupKind},
 };
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
-use lb_model::Desired;
+use lb_model::{Desired, Shared, Table};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ pub struct Lowered {
     /// What to run, beside what the file says.
     pub desired: Desired,
     /// What to say about each object.
-    pub statuses: BTreeMap<ObjectId, Status>,
+    pub statuses: Table<ObjectId, Shared<Status>>,
     /// What to tell users once, as Events.
     pub notices: Vec<Notice>,
     /// What to change of objects that stand for Gateways in their clusters.

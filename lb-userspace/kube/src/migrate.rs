@@ -39,7 +39,7 @@ pub fn migrate(world: &World) -> (Vec<Migrated>, Vec<Value>) {
     let mut gateways: BTreeMap<String, GatewayDraft> = BTreeMap::new();
     for (key, class, ingress, annotations) in ingress_coverage(world) {
         let prefix = format!("Ingress/{key}:");
-        let of_ingress = routes.range(prefix.clone()..).take_while(|it| it.0.starts_with(&prefix));
+        let of_ingress = routes.iter_from(&prefix).take_while(|it| it.0.starts_with(&prefix));
         let gateway = gateways.entry(class.clone()).or_default();
         gateway.add(&key, ingress);
         let mut one = Migrated {
@@ -71,7 +71,10 @@ fn with_services(mut world: World) -> World {
             for backend in all.flat_map(|it| &it.service) {
                 let Some(port) = backend.port.as_ref().and_then(|it| it.number) else { continue };
                 let key = ObjectKey::new(&key.namespace, &backend.name);
-                let service = objects.services.entry(key).or_default();
+                let services = &mut objects.services;
+                let Some(service) = services.get_or_insert_with(key, Arc::default) else {
+                    continue;
+                };
                 let spec = Arc::make_mut(service).spec.get_or_insert_default();
                 let ports = spec.ports.get_or_insert_default();
                 if ports.iter().all(|it| it.port != port) {

@@ -9,13 +9,9 @@ use k8s_openapi::api::{
     discovery::v1::EndpointSlice,
     networking::v1::{Ingress, IngressClass},
 };
+use lb_model::Table;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, btree_map},
-    fmt,
-    ops::{Deref, DerefMut},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 /// Where an object is in its cluster. Displays as `namespace/name`, or `name` if it is in none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,44 +54,8 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-/// Objects of a kind by key. A clone is the same store until one of them changes.
-#[derive(Debug)]
-pub struct Store<T>(Arc<BTreeMap<ObjectKey, Arc<T>>>);
-
-impl<T> Default for Store<T> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<T> Clone for Store<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Deref for Store<T> {
-    type Target = BTreeMap<ObjectKey, Arc<T>>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<T> DerefMut for Store<T> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        Arc::make_mut(&mut self.0)
-    }
-}
-
-impl<'a, T> IntoIterator for &'a Store<T> {
-    type Item = (&'a ObjectKey, &'a Arc<T>);
-    type IntoIter = btree_map::Iter<'a, ObjectKey, Arc<T>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
-    }
-}
+/// Objects of a kind by key.
+pub type Store<T> = Table<ObjectKey, Arc<T>>;
 
 /// What one cluster's API server has, as far as it is watched.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,7 @@
 //! What the operator says about clusters: lowered from the section `kubernetes` of the file.
 
 use crate::{AddressRange, ObjectKey};
-use lb_model::{Certificate, ForwardingMode, HostPattern};
+use lb_model::{Certificate, ForwardingMode, HostPattern, Table};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -50,7 +50,7 @@ pub struct Options {
     /// A whole configuration in a ConfigMap: its key in the first cluster, and the data's key.
     pub config_map: Option<(ObjectKey, String)>,
     /// Certificates of the file that Ingress hosts without a Secret may use, by name.
-    pub certificates: BTreeMap<String, Certificate>,
+    pub certificates: Table<String, Certificate>,
     /// Status, events and Leases are written.
     pub writes_status: bool,
     /// Namespace of the Lease in the first cluster. (Events about objects in no namespace are in
@@ -76,7 +76,7 @@ impl Default for Options {
             external_names: Vec::new(),
             discovery: None,
             config_map: None,
-            certificates: BTreeMap::new(),
+            certificates: Table::new(),
             writes_status: true,
             lease_namespace: "lb-system".to_owned(),
             zone: None,

@@ -12,6 +12,7 @@ mod secret;
 mod service;
 mod settings;
 mod shared;
+mod table;
 mod tls;
 mod upstream;
 mod vip;
@@ -35,6 +36,7 @@ pub use secret::Secret;
 pub use service::{Affinity, ForwardingMode, Service, UdpPolicy};
 pub use settings::{Settings, TunnelSource};
 pub use shared::Shared;
+pub use table::{Change, Iter, Table};
 pub use tls::{
     Certificate, ClientAuth, ClientAuthMode, ListenerTls, SubjectAltName, TlsVersion, UpstreamTls,
     Verify,
@@ -46,7 +48,6 @@ pub use upstream::{
 pub use vip::{Protocol, Vip, VipSyntaxError};
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Everything one data plane should do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +57,7 @@ pub struct Desired {
     /// What holds for the whole data plane.
     pub settings: Settings,
     /// Services by name.
-    pub services: BTreeMap<String, Service>,
+    pub services: Table<String, Service>,
     /// The L7 proxy. Boxed, since what only balances packets should not carry its size about.
     #[serde(default)]
     pub proxy: Box<Proxy>,

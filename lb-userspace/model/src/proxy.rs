@@ -1,28 +1,25 @@
 //! What the L7 proxy should do.
 
-use super::{Certificate, Listener, Route, Shared, StreamRoute, Upstream};
+use super::{Certificate, Listener, Route, Shared, StreamRoute, Table, Upstream};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 /// Everything the L7 proxy should do. Names referred to are there, unless the type says otherwise.
+/// There may be very many of each thing: what is made of them is made of those that changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proxy {
     /// What holds for the whole proxy.
     pub settings: ProxySettings,
     /// Listeners by name.
-    pub listeners: BTreeMap<String, Listener>,
-    /// HTTP routes by name. There may be many of them, and what is made of them is made of those
-    /// that are not the same as before.
-    pub routes: BTreeMap<String, Shared<Route>>,
+    pub listeners: Table<String, Listener>,
+    /// HTTP routes by name.
+    pub routes: Table<String, Shared<Route>>,
     /// Routes of TCP, TLS and UDP listeners by name.
-    pub stream_routes: BTreeMap<String, StreamRoute>,
+    pub stream_routes: Table<String, StreamRoute>,
     /// Upstreams by name.
-    pub upstreams: BTreeMap<String, Upstream>,
+    pub upstreams: Table<String, Shared<Upstream>>,
     /// Certificates by name.
-    pub certificates: BTreeMap<String, Certificate>,
+    pub certificates: Table<String, Certificate>,
 }
 
 /// What holds for the whole proxy.

@@ -3,7 +3,7 @@
 use crate::{
     accept::{Bound, Ending, SocketError, Transport, Workers},
     account::LogWriter,
-    send::{Names, SystemResolver, Upstream},
+    send::{Names, SystemResolver},
     snapshot::{Context, Problem, Snapshot},
     worker::{Common, Worker},
 };
@@ -136,8 +136,8 @@ impl Proxy {
                 upstream.set_drain(&endpoint, true);
             }
         }
-        for upstream in snapshot.upstreams.values() {
-            self.names.follow(upstream);
+        for upstream in std::mem::take(&mut snapshot.changed) {
+            self.names.follow(&upstream);
         }
         // The routes first: a socket must not be open before what it serves is known.
         let binds = snapshot.binds();
@@ -186,11 +186,11 @@ impl Proxy {
     /// Endpoints by upstream that an operator drained.
     pub fn drained(&self) -> BTreeSet<(String, String)> {
         let snapshot = self.common.snapshot.load();
-        let of = |(name, upstream): (&Arc<str>, &Arc<Upstream>)| {
-            let name = name.to_string();
-            upstream.drained().into_iter().map(move |endpoint| (name.clone(), endpoint))
-        };
-        snapshot.upstreams.iter().flat_map(of).collect()
+        let mut drained = BTreeSet::new();
+        for (name, upstream) in &snapshot.upstreams {
+            drained.extend(upstream.drained().into_iter().map(|it| (name.to_string(), it)));
+        }
+        drained
     }
 
     /// All listening sockets, for a successor.

@@ -2,13 +2,14 @@
 
 use foldhash::HashMap;
 use lb_model::HostPattern;
+use std::sync::Arc;
 
 /// Values by host name. How long a look-up takes depends on the labels of the name, never on the
-/// number of values.
+/// number of values. A clone shares the names.
 #[derive(Clone, Debug)]
 pub struct HostMap<T> {
-    exact: HashMap<Box<[u8]>, Option<T>>,
-    suffixes: HashMap<Box<[u8]>, Option<T>>,
+    exact: HashMap<Arc<[u8]>, Option<T>>,
+    suffixes: HashMap<Arc<[u8]>, Option<T>>,
     any: Option<T>,
 }
 
@@ -33,6 +34,25 @@ impl<T> HostMap<T> {
         T: Default,
     {
         self.place(pattern).get_or_insert_default()
+    }
+
+    /// The value of exactly this pattern, to be changed.
+    pub fn get_mut(&mut self, pattern: &HostPattern) -> Option<&mut T> {
+        let place = match pattern {
+            HostPattern::Exact(name) => self.exact.get_mut(name.as_bytes())?,
+            HostPattern::Suffix(name) => self.suffixes.get_mut(name.as_bytes())?,
+            HostPattern::Any => &mut self.any,
+        };
+        place.as_mut()
+    }
+
+    /// Takes out the value of exactly this pattern.
+    pub fn remove(&mut self, pattern: &HostPattern) {
+        match pattern {
+            HostPattern::Exact(name) => drop(self.exact.remove(name.as_bytes())),
+            HostPattern::Suffix(name) => drop(self.suffixes.remove(name.as_bytes())),
+            HostPattern::Any => self.any = None,
+        }
     }
 
     /// The value whose pattern fits `host` (lower case, no port, no dot at the end) best.

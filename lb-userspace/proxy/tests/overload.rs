@@ -117,7 +117,7 @@ fn configuration(address: SocketAddr, origin: SocketAddr) -> Proxy {
         },
         listeners: [("web".to_owned(), listener)].into(),
         routes: [("all".to_owned(), route.into())].into(),
-        upstreams: [("origin".to_owned(), upstream)].into(),
+        upstreams: [("origin".to_owned(), upstream.into())].into(),
         ..Proxy::default()
     }
 }

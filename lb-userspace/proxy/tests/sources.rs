@@ -55,7 +55,8 @@ fn configuration(listeners: Vec<(&str, Listener)>, origin: SocketAddr) -> Proxy 
         settings: ProxySettings { workers, drain_timeout: Duration::ZERO, ..Default::default() },
         listeners: listeners.into_iter().map(|(name, it)| (name.to_owned(), it)).collect(),
         stream_routes: [("all".to_owned(), route)].into(),
-        upstreams: [("origin".to_owned(), Upstream { endpoints, ..Upstream::default() })].into(),
+        upstreams: [("origin".to_owned(), Upstream { endpoints, ..Upstream::default() }.into())]
+            .into(),
         ..Proxy::default()
     }
 }

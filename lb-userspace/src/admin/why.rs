@@ -192,8 +192,9 @@ impl Follow<'_> {
             return Err(Refused::of(Reason::MethodRefused, "the rule does not allow this method"));
         }
         let taken = considered.iter().find(|it| it.mismatch.is_none());
-        let model = taken
-            .and_then(|it| self.snapshot.routes.get(&*it.source.route)?.rules.get(it.source.rule));
+        let model = taken.and_then(|it| {
+            self.snapshot.wanted.routes.get(&*it.source.route)?.rules.get(it.source.rule)
+        });
         if let Some(model) = model {
             told.filters = model.filters.names().into_iter().map(ToOwned::to_owned).collect();
             if let Some(answer) = &model.filters.answer {
@@ -207,7 +208,7 @@ impl Follow<'_> {
 
     fn rule(&self, considered: &Considered) -> WhyRule {
         let source = &considered.source;
-        let route = self.snapshot.routes.get(&*source.route);
+        let route = self.snapshot.wanted.routes.get(&*source.route);
         let rule = route.and_then(|it| it.rules.get(source.rule));
         let wanted = rule.and_then(|it| it.matches.get(source.place));
         WhyRule {

@@ -1,53 +1,77 @@
 //! What several sources ask for, together.
 
-use crate::model::{Desired, Vip};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::model::{Desired, Listener, Proxy, Service, Table, Vip};
+use std::collections::BTreeSet;
 
 /// Something that is not taken, with the reason.
 pub type LeftOut = (String, String);
 
 /// What the file asks for and what clusters ask for, together. Where both cannot have their way,
 /// the file has: it is what the operator said last.
+///
+/// What clusters ask for is shared, not copied: this costs as much as the file says.
 pub fn merge(file: &Desired, clusters: &Desired) -> (Desired, Vec<LeftOut>) {
-    let mut merged = file.clone();
     let mut left_out = Vec::new();
-    let taken = vips(file);
-    for (name, service) in &clusters.services {
-        let what = format!("service {name}");
-        if merged.interfaces.is_empty() {
-            left_out.push((what, "there are no interfaces that packets arrive on".to_owned()));
-        } else if let Some(vip) = service.vips.iter().find(|it| taken.contains(it)) {
-            left_out.push((what, format!("the file has {vip}")));
-        } else if merged.services.contains_key(name) {
-            left_out.push((what, SAME_NAME.to_owned()));
-        } else {
-            merged.services.insert(name.clone(), service.clone());
-        }
-    }
-    let proxy = &mut merged.proxy;
-    let more = &clusters.proxy;
-    for (name, listener) in &more.listeners {
-        let services = &file.services;
-        let forwarded = listener
-            .vips
-            .iter()
-            .find(|vip| services.values().any(|it| it.vips.iter().any(|one| one == *vip)));
-        if let Some(vip) = forwarded {
-            left_out.push((format!("listener {name}"), format!("the file forwards {vip}")));
-        } else if proxy.listeners.contains_key(name) {
-            left_out.push((format!("listener {name}"), SAME_NAME.to_owned()));
-        } else {
-            proxy.listeners.insert(name.clone(), listener.clone());
-        }
-    }
-    add("route", &mut proxy.routes, &more.routes, &mut left_out);
-    add("stream route", &mut proxy.stream_routes, &more.stream_routes, &mut left_out);
-    add("upstream", &mut proxy.upstreams, &more.upstreams, &mut left_out);
-    add("certificate", &mut proxy.certificates, &more.certificates, &mut left_out);
+    let services = services(file, clusters, &mut left_out);
+    let listeners = listeners(file, clusters, &mut left_out);
+    let (own, more) = (&file.proxy, &clusters.proxy);
+    let proxy = Proxy {
+        settings: own.settings.clone(),
+        listeners,
+        routes: add("route", &own.routes, &more.routes, &mut left_out),
+        stream_routes: add("stream route", &own.stream_routes, &more.stream_routes, &mut left_out),
+        upstreams: add("upstream", &own.upstreams, &more.upstreams, &mut left_out),
+        certificates: add("certificate", &own.certificates, &more.certificates, &mut left_out),
+    };
+    let merged = Desired {
+        interfaces: file.interfaces.clone(),
+        settings: file.settings.clone(),
+        services,
+        proxy: Box::new(proxy),
+    };
     (merged, left_out)
 }
 
 const SAME_NAME: &str = "the file has something else with this name";
+
+fn services(
+    file: &Desired,
+    clusters: &Desired,
+    left_out: &mut Vec<LeftOut>,
+) -> Table<String, Service> {
+    let taken = vips(file);
+    if file.interfaces.is_empty() {
+        let why = "there are no interfaces that packets arrive on";
+        let names = clusters.services.keys();
+        left_out.extend(names.map(|it| (format!("service {it}"), why.to_owned())));
+        return file.services.clone();
+    }
+    let mut theirs = clusters.services.clone();
+    for (name, service) in clusters.services.iter().filter(|_| !taken.is_empty()) {
+        if let Some(vip) = service.vips.iter().find(|it| taken.contains(it)) {
+            left_out.push((format!("service {name}"), format!("the file has {vip}")));
+            theirs.remove(name);
+        }
+    }
+    add("service", &file.services, &theirs, left_out)
+}
+
+fn listeners(
+    file: &Desired,
+    clusters: &Desired,
+    left_out: &mut Vec<LeftOut>,
+) -> Table<String, Listener> {
+    let forwarded: BTreeSet<Vip> =
+        file.services.values().flat_map(|it| it.vips.iter().copied()).collect();
+    let mut theirs = clusters.proxy.listeners.clone();
+    for (name, listener) in clusters.proxy.listeners.iter().filter(|_| !forwarded.is_empty()) {
+        if let Some(vip) = listener.vips.iter().find(|it| forwarded.contains(it)) {
+            left_out.push((format!("listener {name}"), format!("the file forwards {vip}")));
+            theirs.remove(name);
+        }
+    }
+    add("listener", &file.proxy.listeners, &theirs, left_out)
+}
 
 fn vips(desired: &Desired) -> BTreeSet<Vip> {
     let services = desired.services.values().flat_map(|it| it.vips.iter().copied());
@@ -55,19 +79,20 @@ fn vips(desired: &Desired) -> BTreeSet<Vip> {
     services.chain(listeners).collect()
 }
 
+/// What the file has, and what clusters have beside it.
 fn add<T: Clone>(
     what: &str,
-    merged: &mut BTreeMap<String, T>,
-    more: &BTreeMap<String, T>,
+    file: &Table<String, T>,
+    clusters: &Table<String, T>,
     left_out: &mut Vec<LeftOut>,
-) {
-    for (name, one) in more {
-        if merged.contains_key(name) {
+) -> Table<String, T> {
+    let mut together = clusters.clone();
+    for (name, one) in file {
+        if together.insert(name.clone(), one.clone()).is_some() {
             left_out.push((format!("{what} {name}"), SAME_NAME.to_owned()));
-        } else {
-            merged.insert(name.clone(), one.clone());
         }
     }
+    together
 }
 
 #[cfg(test)]

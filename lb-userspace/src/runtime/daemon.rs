@@ -331,7 +331,8 @@ impl<E: Engine<Error: Error + 'static>> Daemon<E> {
             self.last_error = None;
             self.serve(cycle.generation);
             let driver = &self.parts.driver;
-            if let Err(error) = self.parts.drains.store(&self.drained()) {
+            let drained = self.drained();
+            if let Err(error) = self.parts.drains.store(&drained) {
                 tracing::error!("drains cannot be stored: {error:#}");
             }
             self.manager.ready();

@@ -15,6 +15,9 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct Drains {
     path: PathBuf,
+    /// What this process stored last: what is there already is not written again, for a disk may
+    /// take long.
+    stored: Option<Drained>,
 }
 
 /// What is drained.
@@ -32,7 +35,7 @@ pub struct Drained {
 impl Drains {
     /// The file at `path`, which need not exist.
     pub fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, stored: None }
     }
 
     /// What is stored; nothing if there is no file.
@@ -46,7 +49,10 @@ impl Drains {
     }
 
     /// Replaces what is stored; readers see the old or the new file, never a part of one.
-    pub fn store(&self, drained: &Drained) -> Result<()> {
+    pub fn store(&mut self, drained: &Drained) -> Result<()> {
+        if self.stored.as_ref() == Some(drained) {
+            return Ok(());
+        }
         let temporary = self.path.with_extension("json.new");
         let write = |path: &Path| -> Result<()> {
             let mut file = File::create(path)?;
@@ -56,7 +62,9 @@ impl Drains {
             fs::rename(path, &self.path)?;
             Ok(())
         };
-        write(&temporary).with_context(|| self.path.display().to_string())
+        write(&temporary).with_context(|| self.path.display().to_string())?;
+        self.stored = Some(drained.clone());
+        Ok(())
     }
 }
 
@@ -67,7 +75,7 @@ mod tests {
     #[test]
     fn what_is_stored_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
-        let drains = Drains::new(directory.path().join("drains.json"));
+        let mut drains = Drains::new(directory.path().join("drains.json"));
         assert_eq!(drains.load().unwrap(), Drained::default());
         let one = |group: &str| BTreeSet::from([(group.to_owned(), "a".to_owned())]);
         let drained = Drained { backends: one("web"), endpoints: one("api") };

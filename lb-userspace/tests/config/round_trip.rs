@@ -97,7 +97,7 @@ fn desired() -> impl Strategy<Value = Desired> {
     (interfaces, settings(), services).prop_map(|(interfaces, settings, services)| Desired {
         interfaces: interfaces.into_iter().collect(),
         settings,
-        services: apart(services),
+        services: apart(services).into(),
         ..Desired::default()
     })
 }

@@ -49,10 +49,11 @@ fn desired(settings: &Settings, web: &[u8]) -> Desired {
     Desired {
         interfaces: Vec::new(),
         settings: settings.clone(),
-        services: BTreeMap::from([
+        services: [
             ("web".to_owned(), service(&web_vips, ForwardingMode::Tunnel, web)),
             ("dns".to_owned(), service(&dns_vips, ForwardingMode::L2dsr, &[2, 3])),
-        ]),
+        ]
+        .into(),
         ..Desired::default()
     }
 }

@@ -8,15 +8,13 @@ use super::{
     writing::Writing,
 };
 use crate::{
-    Cluster, Connector, Lowered, Notice, ObjectId, ObjectKind, Objects, World,
+    Cluster, Connector, Lowered, Lowering, Notice, ObjectId, ObjectKind, Objects, World,
     due::until,
-    lower,
     lower::IngressClasses,
     saved::{Keeper, Shelf},
     watch::{ClusterWatch, Report, Reports},
 };
 use futures_util::future::join_all;
-use lb_model::Desired;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -32,8 +30,10 @@ use tokio::{
 /// Reports on their way to the agent. When full, reading from API servers waits.
 const REPORTS_MAX: usize = 1_024;
 
-/// Changes that follow one another within this time are lowered together.
+/// Time between two lowerings, at least: changes that come meanwhile are lowered together. It is as
+/// long as the last one took, so that no more than half of the time goes into it.
 const COALESCE: Duration = Duration::from_millis(3);
+const COALESCE_MAX: Duration = Duration::from_secs(1);
 
 /// How long the first state waits for clusters that cannot be read.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
@@ -64,11 +64,15 @@ pub(super) struct Run {
     sender: mpsc::Sender<(u64, Report)>,
     reports: mpsc::Receiver<(u64, Report)>,
     world: World,
+    /// What was made of it.
+    lowering: Lowering,
     /// In the order of `world.clusters`.
     tracked: Vec<Tracked>,
     next_token: u64,
     /// Since when something is to be lowered.
     dirty: Option<Instant>,
+    /// When what is to be lowered may be, for the sake of what was lowered last.
+    rested: Instant,
     /// Until when the first state waits for all clusters.
     first_wait: Option<Instant>,
     /// Until when what is to be lowered waits for what it refers to.
@@ -108,9 +112,11 @@ impl Run {
             sender,
             reports,
             world: World::default(),
+            lowering: Lowering::default(),
             tracked: Vec::new(),
             next_token: 0,
             dirty: None,
+            rested: Instant::now() + COALESCE,
             first_wait: Some(Instant::now() + FIRST_WAIT),
             needs_wait: None,
             report_at: None,
@@ -281,7 +287,7 @@ impl Run {
 
     /// When to lower.
     fn due(&self) -> Option<Instant> {
-        let due = self.dirty? + COALESCE;
+        let due = self.dirty?.max(self.rested);
         let is_served = self.tracked.iter().all(Tracked::is_served);
         let first = self.first_wait.filter(|_| !is_served).unwrap_or(due);
         let needs = match self.needs_wait {
@@ -306,8 +312,8 @@ impl Run {
         self.world.recalled = recalled.map(|it| it.options.name.clone()).collect();
         let began = Instant::now();
         // One odd object must not end the agent.
-        let world = &self.world;
-        let lowered = aside(|| catch_unwind(AssertUnwindSafe(|| lower(world))));
+        let (world, lowering) = (&self.world, &mut self.lowering);
+        let lowered = aside(|| catch_unwind(AssertUnwindSafe(|| lowering.lower(world))));
         let Ok(lowered) = lowered else {
             tracing::error!("what the clusters have cannot be lowered; what runs goes on");
             return Ok(());
@@ -318,6 +324,7 @@ impl Run {
         }
         self.answering.tell(local(&self.world.clusters, &self.world.options));
         let (waited, took) = (began - since, began.elapsed());
+        self.rested = Instant::now() + took.clamp(COALESCE, COALESCE_MAX);
         tracing::debug!(?waited, ?took, number = self.sent.number, "lowered");
         self.send(lowered).await
     }
@@ -341,8 +348,7 @@ impl Run {
     }
 
     async fn send(&mut self, mut lowered: Lowered) -> Result<(), mpsc::error::SendError<Output>> {
-        let mut desired = std::mem::take(&mut lowered.desired);
-        share(&mut desired, &self.sent.desired);
+        let desired = std::mem::take(&mut lowered.desired);
         self.lowered = Some(Arc::new(lowered));
         let configuration = self.configuration();
         let is_same = desired == *self.sent.desired && configuration == self.sent.configuration;
@@ -406,16 +412,6 @@ impl Run {
             report
         });
         self.published.send_replace(reports.collect());
-    }
-}
-
-/// Has what is as before be the same as before: it is compared, copied and compiled once.
-fn share(desired: &mut Desired, before: &Desired) {
-    let known = &before.proxy.routes;
-    for (name, route) in &mut desired.proxy.routes {
-        if let Some(same) = known.get(name).filter(|it| *it == route) {
-            *route = same.clone();
-        }
     }
 }
 

@@ -135,7 +135,7 @@ impl Writing {
                 hint: problem.hint(&self.namespace),
             });
         }
-        let refused = self.writers.get(&token).map(|it| it.counts().refused).unwrap_or_default();
+        let refused = self.writers.get(&token).map(Writer::refused).unwrap_or_default();
         problems.extend(refused.into_iter().map(|(kind, message)| ClusterProblem {
             reason: "StatusForbidden".to_owned(),
             message,

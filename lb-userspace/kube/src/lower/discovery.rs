@@ -137,8 +137,8 @@ fn upstream(
     let upstreams = &mut draft.desired.proxy.upstreams;
     let endpoints = upstreams.get(&name)?.endpoints.clone();
     let as_template = format!("{name} +{}", template.0);
-    let upstream = Upstream { endpoints, ..template.1.clone() };
-    upstreams.insert(as_template.clone(), upstream);
+    let upstream = Upstream { endpoints, ..Upstream::clone(template.1) };
+    upstreams.insert(as_template.clone(), upstream.into());
     Some(as_template)
 }
 

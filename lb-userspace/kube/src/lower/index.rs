@@ -7,7 +7,8 @@ use crate::{
 use k8s_openapi::{
     api::discovery::v1::EndpointSlice, apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
-use std::collections::BTreeMap;
+use lb_model::Table;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The label that tells which Service a slice belongs to (Kubernetes, EndpointSlice reference).
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -21,21 +22,40 @@ pub(super) type Merged<'a, T> = BTreeMap<&'a ObjectKey, Vec<(usize, &'a T)>>;
 /// Look-ups over the world.
 pub(super) struct Index<'a> {
     world: &'a World,
-    slices: Vec<BTreeMap<ObjectKey, Vec<&'a EndpointSlice>>>,
+    slices: Slices,
     grants: Vec<Grants<'a>>,
 }
+
+/// Names of the slices of Services, for each cluster.
+pub(super) type Slices = Vec<Table<ObjectKey, BTreeSet<ObjectKey>>>;
 
 impl<'a> Index<'a> {
     pub(super) fn new(world: &'a World) -> Self {
         let slices = world.clusters.iter().map(|it| slices(&it.objects.endpoint_slices)).collect();
+        Self::with(world, slices)
+    }
+
+    /// With slices that are known.
+    pub(super) fn with(world: &'a World, slices: Slices) -> Self {
         let grants = world.clusters.iter().map(|it| Grants::of(&it.objects)).collect();
         Self { world, slices, grants }
     }
 
+    /// Names of all slices by Service.
+    pub(super) fn into_slices(self) -> Slices {
+        self.slices
+    }
+
     /// Slices of a Service of a cluster, in order of their names.
-    pub(super) fn slices(&self, cluster: usize, service: &ObjectKey) -> &[&'a EndpointSlice] {
-        let found = self.slices.get(cluster).and_then(|it| it.get(service));
-        found.map_or(&[], Vec::as_slice)
+    pub(super) fn slices(
+        &self,
+        cluster: usize,
+        service: &ObjectKey,
+    ) -> impl Iterator<Item = &'a EndpointSlice> {
+        let names = self.slices.get(cluster).and_then(|it| it.get(service));
+        let all = self.world.clusters.get(cluster).map(|it| &it.objects.endpoint_slices);
+        let of = move |name: &ObjectKey| all?.get(name).map(|it| &**it);
+        names.into_iter().flatten().filter_map(of)
     }
 
     /// Whether `from` (group, kind, namespace) may refer to `to` (group, kind, namespace, name):
@@ -162,13 +182,18 @@ pub(super) fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String
         })
 }
 
-fn slices(store: &Store<EndpointSlice>) -> BTreeMap<ObjectKey, Vec<&EndpointSlice>> {
-    let mut slices: BTreeMap<ObjectKey, Vec<&EndpointSlice>> = BTreeMap::new();
+fn slices(store: &Store<EndpointSlice>) -> Table<ObjectKey, BTreeSet<ObjectKey>> {
+    let mut slices: BTreeMap<ObjectKey, BTreeSet<ObjectKey>> = BTreeMap::new();
     for (key, slice) in store {
-        let labels = slice.metadata.labels.as_ref();
-        if let Some(service) = labels.and_then(|it| it.get(SERVICE_NAME)) {
-            slices.entry(ObjectKey::new(&key.namespace, service)).or_default().push(slice);
+        if let Some(service) = service_of(key, slice) {
+            slices.entry(service).or_default().insert(key.clone());
         }
     }
-    slices
+    slices.into()
+}
+
+/// The Service that a slice belongs to.
+pub(super) fn service_of(key: &ObjectKey, slice: &EndpointSlice) -> Option<ObjectKey> {
+    let name = slice.metadata.labels.as_ref()?.get(SERVICE_NAME)?;
+    Some(ObjectKey::new(&key.namespace, name))
 }

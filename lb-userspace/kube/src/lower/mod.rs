@@ -3,8 +3,10 @@
 //! The order is that of a packet: addresses, then where clients connect, then where they go.
 
 mod address;
+mod again;
 mod age;
 mod certificate;
+mod changed;
 mod condition;
 mod discovery;
 mod draft;
@@ -17,6 +19,7 @@ mod policy;
 mod route;
 mod service;
 mod upstream;
+mod uses;
 
 pub(crate) use index::{Grants, Referent, Referrer};
 pub use ingress::Coverage;
@@ -25,19 +28,12 @@ pub(crate) use service::is_ours as is_service_ours;
 
 pub use gateway::FEATURES;
 
+pub use again::Lowering;
+pub(crate) use changed::asks_the_same;
+
 use crate::{Lowered, World};
-use draft::Draft;
 
 /// What `world` asks for.
 pub fn lower(world: &World) -> Lowered {
-    let mut draft = Draft::new(world);
-    address::lower(&mut draft);
-    let mut gateways = gateway::lower(&mut draft);
-    route::lower(&mut draft, &mut gateways);
-    gateway::report(&mut draft, &gateways);
-    service::lower(&mut draft);
-    ingress::lower(&mut draft);
-    discovery::lower(&mut draft);
-    policy::report(&mut draft);
-    draft.finish()
+    Lowering::default().lower(world)
 }

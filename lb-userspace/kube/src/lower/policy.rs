@@ -19,7 +19,7 @@ use crate::{
 };
 use k8s_openapi::api::core::v1::Service;
 use lb_model::{SubjectAltName, UpstreamTls, Verify};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Ancestors that a policy's status may name (Gateway API, `PolicyStatus.ancestors`).
 const ANCESTORS_MAX: usize = 16;
@@ -41,13 +41,15 @@ pub(super) struct Policies<'a> {
 struct Kind<'a, T> {
     /// All, those of one key in several clusters together.
     all: Merged<'a, T>,
+    /// Services that they are for.
+    targets: BTreeSet<ObjectKey>,
     /// Which is in force, by Service and port name (empty = all ports).
     by_target: BTreeMap<(ObjectKey, &'a str), (usize, &'a T)>,
 }
 
 impl<T> Default for Kind<'_, T> {
     fn default() -> Self {
-        Self { all: Merged::new(), by_target: BTreeMap::new() }
+        Self { all: Merged::new(), targets: BTreeSet::new(), by_target: BTreeMap::new() }
     }
 }
 
@@ -79,6 +81,11 @@ impl<'a> Policies<'a> {
                 noted.push(ancestor.clone());
             }
         }
+    }
+
+    /// Whether a policy is for a Service.
+    pub(super) fn is_target(&self, service: &ObjectKey) -> bool {
+        self.tls.targets.contains(service) || self.traffic.targets.contains(service)
     }
 
     /// What the `XBackendTrafficPolicy` that is in force for a Service says.
@@ -177,7 +184,7 @@ pub(super) fn report(draft: &mut Draft<'_>) {
             ];
             let reports = policies.ancestors(key, &first.spec.target_refs, &conditions);
             let id = draft.id(*cluster, ObjectKind::BackendTlsPolicy, key);
-            draft.statuses.insert(id, Status::Ancestors(reports));
+            draft.tell(id, Status::Ancestors(reports));
         }
     }
     for (key, objects) in &policies.traffic.all {
@@ -192,7 +199,7 @@ pub(super) fn report(draft: &mut Draft<'_>) {
                 vec![Condition::unless(problem, "Accepted", "Accepted", TRAFFIC, generation)];
             let reports = policies.ancestors(key, &first.spec.target_refs, &conditions);
             let id = draft.id(*cluster, ObjectKind::XBackendTrafficPolicy, key);
-            draft.statuses.insert(id, Status::Ancestors(reports));
+            draft.tell(id, Status::Ancestors(reports));
         }
     }
 }
@@ -243,13 +250,15 @@ impl<'a, T: Policy> Kind<'a, T> {
             all.iter().filter_map(|(key, it)| Some((*key, *it.first()?))).collect();
         by_age.sort_by_key(|(key, (_, policy))| (created(*policy), *key));
         let mut by_target = BTreeMap::new();
+        let mut targets = BTreeSet::new();
         for (key, (cluster, policy)) in by_age {
             for target in policy.targets().iter().filter(|it| is_service(it)) {
                 let service = ObjectKey::new(&key.namespace, &target.name);
+                targets.insert(service.clone());
                 by_target.entry((service, section(target))).or_insert((cluster, policy));
             }
         }
-        Self { all, by_target }
+        Self { all, targets, by_target }
     }
 
     /// The policy in force for a port of a Service, with the place of its cluster.
@@ -276,6 +285,7 @@ impl<'a, T: Policy> Kind<'a, T> {
 fn missing_target(draft: &Draft<'_>, key: &ObjectKey, targets: &[PolicyTarget]) -> Option<Problem> {
     let is_there = |target: &PolicyTarget| {
         let service = ObjectKey::new(&key.namespace, &target.name);
+        draft.uses.see(&service);
         let mut clusters = draft.world.clusters.iter();
         clusters.any(|it| it.objects.services.get(&service).is_some_and(|it| has(it, target)))
     };

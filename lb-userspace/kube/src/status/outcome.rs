@@ -1,6 +1,8 @@
 //! What is said where the data plane does not run what was lowered.
 
-use crate::{Condition, ListenerReport, Lowered, Notice, ObjectKind, ParentReport, Status};
+use crate::{
+    Condition, ListenerReport, Lowered, Notice, ObjectId, ObjectKind, ParentReport, Status,
+};
 
 /// Reason of `Programmed`: it is accepted but does not run (Gateway API, `GatewayReasonPending`).
 const PENDING: &str = "Pending";
@@ -12,7 +14,7 @@ impl Lowered {
     /// Nothing of it runs, for the reason `why`: whatever would be programmed is pending.
     pub fn refuse(&mut self, why: &str) {
         for status in self.statuses.values_mut() {
-            status.each_condition(|it| pend(it, why));
+            status.make_mut().each_condition(|it| pend(it, why));
         }
     }
 
@@ -32,13 +34,16 @@ impl Lowered {
             }
             _ => return,
         };
-        for (id, status) in &mut self.statuses {
-            if id.kind != kind || id.key.namespace != namespace || id.key.name != object {
-                continue;
+        let is_meant = |it: &&ObjectId| {
+            it.kind == kind && it.key.namespace == namespace && it.key.name == object
+        };
+        let ids: Vec<_> = self.statuses.keys().filter(is_meant).cloned().collect();
+        for id in ids {
+            if let Some(status) = self.statuses.get_mut(&id) {
+                status.make_mut().fail(section, why);
             }
-            status.fail(section, why);
             self.notices.push(Notice {
-                object: id.clone(),
+                object: id,
                 is_warning: true,
                 reason: NOT_PROGRAMMED,
                 message: why.to_owned(),

@@ -19,6 +19,7 @@ use k8s_openapi::{
 use kube::core::ApiResource;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// A status of any kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -150,6 +151,36 @@ pub(super) fn with_parents(objects: &Objects, cluster: &str) -> Vec<ObjectId> {
     ids.extend(of(cluster, ObjectKind::XBackend, &objects.backends));
     ids.extend(of(cluster, ObjectKind::BackendTlsPolicy, &objects.backend_tls_policies));
     ids.extend(of(cluster, ObjectKind::XBackendTrafficPolicy, &objects.traffic_policies));
+    ids
+}
+
+/// Objects with a status that are not as `before`.
+pub(super) fn changes(objects: &Objects, before: &Objects, cluster: &str) -> Vec<ObjectId> {
+    let mut ids = Vec::new();
+    macro_rules! changes {
+        ($($kind:ident $store:ident,)*) => {
+            $(for change in objects.$store.changes(&before.$store, Arc::ptr_eq) {
+                let (kind, key) = (ObjectKind::$kind, change.key.clone());
+                ids.push(ObjectId { cluster: cluster.to_owned(), kind, key });
+            })*
+        };
+    }
+    changes! {
+        GatewayClass gateway_classes,
+        Gateway gateways,
+        ListenerSet listener_sets,
+        HttpRoute http_routes,
+        GrpcRoute grpc_routes,
+        TlsRoute tls_routes,
+        TcpRoute tcp_routes,
+        UdpRoute udp_routes,
+        XBackend backends,
+        BackendTlsPolicy backend_tls_policies,
+        XBackendTrafficPolicy traffic_policies,
+        AddressPool address_pools,
+        Service services,
+        Ingress ingresses,
+    }
     ids
 }
 

@@ -144,8 +144,8 @@ fn what_does_not_run_is_pending() {
         conditions: vec![condition("lb.internal/Programmed", true, "")],
     };
     let mut lowered = Lowered::default();
-    lowered.statuses.insert(id(ObjectKind::Gateway, "web"), gateway);
-    lowered.statuses.insert(id(ObjectKind::Service, "dns"), service);
+    lowered.statuses.insert(id(ObjectKind::Gateway, "web"), gateway.into());
+    lowered.statuses.insert(id(ObjectKind::Service, "dns"), service.into());
 
     let mut refused = lowered.clone();
     refused.refuse("the kernel says no");
@@ -173,7 +173,7 @@ fn pending(lowered: &Lowered) -> String {
     };
     let mut pending = Vec::new();
     for (id, status) in &lowered.statuses {
-        match status {
+        match &**status {
             Status::Gateway { conditions, listeners, .. } => {
                 pending.extend(find(id.kind.name(), conditions));
                 pending.extend(listeners.iter().filter_map(|it| find(&it.name, &it.conditions)));

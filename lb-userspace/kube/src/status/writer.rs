@@ -14,6 +14,7 @@ use crate::{
     watch::Versions,
 };
 use kube::Client;
+use lb_model::Shared;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -107,6 +108,11 @@ impl Writer {
     pub fn counts(&self) -> Counts {
         locked(&self.counts).clone()
     }
+
+    /// See [`Counts::refused`].
+    pub(crate) fn refused(&self) -> BTreeMap<ObjectKind, String> {
+        locked(&self.counts).refused.clone()
+    }
 }
 
 impl Drop for Writer {
@@ -116,11 +122,20 @@ impl Drop for Writer {
 }
 
 impl Publication {
-    /// Whether an object says, and is to say, what it did `before`.
-    fn is_as(&self, before: &Self, id: &ObjectId) -> bool {
-        let object = said::metadata(&self.objects, id).map(std::ptr::from_ref);
-        let object_before = said::metadata(&before.objects, id).map(std::ptr::from_ref);
-        object == object_before && self.lowered.statuses.get(id) == before.lowered.statuses.get(id)
+    /// Objects that say, or are to say, something else than `before`.
+    fn changes(&self, before: &Self, cluster: &str) -> BTreeSet<ObjectId> {
+        let (statuses, known) = (&self.lowered.statuses, &before.lowered.statuses);
+        let changes = statuses.changes(known, Shared::eq).into_iter();
+        let mut ids: BTreeSet<ObjectId> = changes.map(|it| it.key.clone()).collect();
+        ids.retain(|it| it.cluster == cluster);
+        ids.extend(said::changes(&self.objects, &before.objects, cluster));
+        ids
+    }
+
+    /// Objects that are to say something, and those that may have said something.
+    fn all(&self, cluster: &str) -> BTreeSet<ObjectId> {
+        let ids = self.lowered.statuses.keys().filter(|it| it.cluster == cluster).cloned();
+        ids.chain(said::with_parents(&self.objects, cluster)).collect()
     }
 }
 
@@ -204,20 +219,26 @@ impl Run {
         }
         self.has_looked = true;
         let Some(publication) = self.publication.clone() else { return };
-        let Publication { objects, lowered } = &*publication;
-        let unsaid = said::with_parents(objects, &self.cluster);
-        let unsaid = unsaid.iter().filter(|it| !lowered.statuses.contains_key(it));
-        for (count, id) in lowered.statuses.keys().chain(unsaid).enumerate() {
+        let objects = &publication.objects;
+        let ids = match &before {
+            Some(before) => publication.changes(before, &self.cluster),
+            None => publication.all(&self.cluster),
+        };
+        for (count, id) in ids.into_iter().enumerate() {
             if count % LOOK_MAX == LOOK_MAX - 1 {
                 tokio::task::yield_now().await;
             }
-            let is_known = before.as_ref().is_some_and(|it| publication.is_as(it, id));
-            if id.cluster == self.cluster && !is_known {
-                self.consider(id.clone());
+            if said::metadata(objects, &id).is_none() {
+                self.ledger.forget(&id);
+                locked(&self.counts).writes.remove(&id);
+            } else {
+                self.consider(id);
             }
         }
-        self.ledger.retain(|it| said::metadata(objects, it).is_some());
-        locked(&self.counts).writes.retain(|it, _| said::metadata(objects, it).is_some());
+        if before.is_none() {
+            self.ledger.retain(|it| said::metadata(objects, it).is_some());
+            locked(&self.counts).writes.retain(|it, _| said::metadata(objects, it).is_some());
+        }
         self.tell();
         self.make();
     }
@@ -241,7 +262,7 @@ impl Run {
             Some(_) => None,
             None => Some(farewell(&before)?),
         };
-        let status = parting.as_ref().or_else(|| lowered.statuses.get(id))?;
+        let status = parting.as_ref().or_else(|| lowered.statuses.get(id).map(|it| &**it))?;
         if merge(status, &before, &send::now())? == before {
             return None;
         }

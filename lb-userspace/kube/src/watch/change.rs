@@ -1,12 +1,11 @@
 //! Changes of what a cluster has, made where they were read, acted on by who owns the objects.
 
 use super::source::Scope;
-use crate::{ObjectKey, Objects, Store};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use crate::{ObjectKey, Objects, Store, lower::asks_the_same};
 use kube::Resource;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// What the agent needs of a type of objects.
 pub(crate) trait Object: Resource + DeserializeOwned + Send + Sync + 'static {}
@@ -66,20 +65,30 @@ pub(super) struct Relist<T> {
 impl<T: Object> Change for Relist<T> {
     fn apply(self: Box<Self>, objects: &mut Objects) -> bool {
         let store = (self.place)(objects);
-        let mut before: BTreeMap<_, _> = if self.scope == Scope::All {
-            std::mem::take(&mut **store)
-        } else {
-            store.extract_if(.., |key, _| self.scope.has(key)).collect()
-        };
-        for Read { key, object } in self.objects {
-            // The last good one is kept.
-            let object = object.ok().or_else(|| before.remove(&key));
-            if let Some(object) = object {
-                store.insert(key, object);
-            }
-        }
+        let before = store.clone();
+        let others = before.iter().filter(|(key, _)| !self.scope.has(key));
+        let others = others.map(|(key, object)| (key.clone(), Arc::clone(object)));
+        let listed = self.objects.into_iter().filter_map(|Read { key, object }| {
+            let known = before.get(&key);
+            let object = match (object, known) {
+                // What is as it was is the same.
+                (Ok(object), Some(known)) if is_version_of(&*object, &**known) => Arc::clone(known),
+                (Ok(object), _) => object,
+                // The last good one is kept.
+                (Err(_), known) => Arc::clone(known?),
+            };
+            Some((key, object))
+        });
+        *store = others.chain(listed).collect();
         true
     }
+}
+
+/// Whether both are one version of one object.
+fn is_version_of(one: &impl Resource, other: &impl Resource) -> bool {
+    let (one, other) = (one.meta(), other.meta());
+    let has_version = one.resource_version.as_ref().is_some_and(|it| !it.is_empty());
+    has_version && one.uid == other.uid && one.resource_version == other.resource_version
 }
 
 /// An object is there, or is another than before.
@@ -92,22 +101,12 @@ pub(super) struct Put<T> {
 
 impl<T: Object> Change for Put<T> {
     fn apply(self: Box<Self>, objects: &mut Objects) -> bool {
-        let meta = self.object.meta().clone();
+        let object = Arc::clone(&self.object);
         let before = (self.place)(objects).insert(self.key, self.object);
         let is_told_only =
-            self.ignores_status && before.is_some_and(|before| asks_the_same(before.meta(), &meta));
+            self.ignores_status && before.is_some_and(|before| asks_the_same(&*before, &*object));
         !is_told_only
     }
-}
-
-/// Whether nothing but the status differs. The generation counts changes of the rest.
-fn asks_the_same(before: &ObjectMeta, after: &ObjectMeta) -> bool {
-    before.generation.is_some()
-        && before.generation == after.generation
-        && before.uid == after.uid
-        && before.labels == after.labels
-        && before.annotations == after.annotations
-        && before.deletion_timestamp == after.deletion_timestamp
 }
 
 /// An object is gone.

@@ -6,7 +6,7 @@ use super::{
     table::Source,
 };
 use lb_model::{PathMatch, RequestMatch};
-use std::{cmp::Reverse, collections::HashMap, ops::ControlFlow};
+use std::{cmp::Reverse, collections::HashMap, ops::ControlFlow, sync::Arc};
 
 /// The rules of one host.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Places<T> {
     ignores_case: bool,
 }
 
-type Paths<T> = HashMap<Box<[u8]>, Vec<Entry<T>>, foldhash::fast::RandomState>;
+type Paths<T> = HashMap<Arc<[u8]>, Vec<Entry<T>>, foldhash::fast::RandomState>;
 
 /// One match of a rule.
 #[derive(Clone, Debug)]
@@ -74,6 +74,21 @@ impl<T: Clone> Places<T> {
         Ok(())
     }
 
+    /// Takes out the rules of a route.
+    pub(super) fn remove(&mut self, route: &str) {
+        let is_other = |it: &Entry<T>| *it.source.route != *route;
+        for paths in [&mut self.exact, &mut self.prefixes, &mut self.methods] {
+            paths.retain(|_, entries| {
+                entries.retain(is_other);
+                !entries.is_empty()
+            });
+        }
+        self.patterns.retain(|(_, entry)| is_other(entry));
+        let prefixes = || self.prefixes.values().flatten();
+        self.ignores_case = prefixes().any(|it| it.ignores_case);
+        self.prefix_bytes_max = self.prefixes.keys().map(|it| it.len()).max().unwrap_or(0);
+    }
+
     fn prefix(&mut self, path: &[u8]) -> &mut Vec<Entry<T>> {
         let key = path.strip_suffix(b"/").unwrap_or(path);
         self.prefix_bytes_max = self.prefix_bytes_max.max(key.len());
@@ -82,6 +97,11 @@ impl<T: Clone> Places<T> {
 }
 
 impl<T> Places<T> {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries().next().is_none()
+    }
+
     /// Puts the rules of each path in order.
     pub(super) fn sort(&mut self) {
         let order =

@@ -7,12 +7,18 @@ use super::{
 };
 use crate::{host::HostMap, http::Request};
 use lb_model::{HostPattern, PathMatch, RequestMatch, Route};
-use std::{ops::ControlFlow, sync::Arc};
+use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
 
 /// Which rule a request takes, with the `T` of that rule.
 #[derive(Clone, Debug)]
 pub struct Table<T> {
-    hosts: HostMap<Places<T>>,
+    hosts: HostMap<Arc<Places<T>>>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { hosts: HostMap::default() }
+    }
 }
 
 /// Where a rule comes from. Ordered as rules come first among equals.
@@ -84,7 +90,7 @@ impl<T> Table<T> {
             let mut others: Vec<_> = self
                 .hosts
                 .all(request.host())
-                .flat_map(Places::entries)
+                .flat_map(|it| it.entries())
                 .map(|entry| entry.considered(Some(Mismatch::Path)))
                 .filter(|other| !considered.iter().any(|it| it.source == other.source))
                 .collect();
@@ -116,13 +122,20 @@ impl<T> Entry<T> {
 #[derive(Debug)]
 pub struct TableBuilder<T> {
     listener: HostPattern,
-    hosts: HostMap<Places<T>>,
+    hosts: HostMap<Arc<Places<T>>>,
+    /// Hosts whose rules are not in order.
+    unsorted: BTreeSet<HostPattern>,
 }
 
 impl<T: Clone> TableBuilder<T> {
     /// For a listener that serves `listener`.
     pub fn new(listener: HostPattern) -> Self {
-        Self { listener, hosts: HostMap::default() }
+        Self::from_table(listener, &Table::default())
+    }
+
+    /// To change a table that was built for the same hosts.
+    pub fn from_table(listener: HostPattern, table: &Table<T>) -> Self {
+        Self { listener, hosts: table.hosts.clone(), unsorted: BTreeSet::new() }
     }
 
     /// Adds a route; `value` gives the `T` of each of its rules, `None` to leave it out. False if
@@ -133,13 +146,7 @@ impl<T: Clone> TableBuilder<T> {
         route: &Route,
         value: impl Fn(usize) -> Option<T>,
     ) -> Result<bool, RouteError> {
-        let any = [HostPattern::Any];
-        let wanted: Vec<_> = if route.hosts.is_empty() {
-            any.iter().collect()
-        } else {
-            route.hosts.iter().collect()
-        };
-        let hosts: Vec<_> = wanted.iter().filter_map(|it| it.narrower(&self.listener)).collect();
+        let hosts = self.hosts_of(route);
         let everything = [RequestMatch::default()];
         for (index, rule) in route.rules.iter().enumerate() {
             let Some(value) = value(index) else { continue };
@@ -147,20 +154,51 @@ impl<T: Clone> TableBuilder<T> {
             for (place, wanted) in matches.iter().enumerate() {
                 let source = Source { age: route.age, route: Arc::clone(name), rule: index, place };
                 for host in &hosts {
-                    let places = self.hosts.entry(host);
+                    let places = Arc::make_mut(self.hosts.entry(host));
                     let added = places.add(source.clone(), wanted, value.clone());
                     let route = Arc::clone(name);
                     added.map_err(|error| RouteError { route, rule: index, error })?;
+                    self.unsorted.insert(host.clone());
                 }
             }
         }
         Ok(!hosts.is_empty())
     }
 
+    /// Takes out a route that was added as `route`. False if none of its hosts is served by the
+    /// listener.
+    pub fn remove(&mut self, name: &str, route: &Route) -> bool {
+        let hosts = self.hosts_of(route);
+        for host in &hosts {
+            let Some(places) = self.hosts.get_mut(host) else { continue };
+            let places = Arc::make_mut(places);
+            places.remove(name);
+            if places.is_empty() {
+                self.hosts.remove(host);
+            }
+        }
+        !hosts.is_empty()
+    }
+
     /// The table.
     pub fn build(mut self) -> Table<T> {
-        self.hosts.values_mut().for_each(Places::sort);
+        for host in &self.unsorted {
+            if let Some(places) = self.hosts.get_mut(host) {
+                Arc::make_mut(places).sort();
+            }
+        }
         Table { hosts: self.hosts }
+    }
+
+    /// Hosts of a route, as far as the listener serves them.
+    fn hosts_of(&self, route: &Route) -> Vec<HostPattern> {
+        let any = [HostPattern::Any];
+        let wanted: Vec<_> = if route.hosts.is_empty() {
+            any.iter().collect()
+        } else {
+            route.hosts.iter().collect()
+        };
+        wanted.iter().filter_map(|it| it.narrower(&self.listener)).cloned().collect()
     }
 }
 

@@ -5,12 +5,12 @@ use super::{
     names::Names,
     policy::{now_s, provider},
 };
-use lb_model::Certificate;
+use lb_model::{Certificate, Table};
 use rustls::{Error, InconsistentKeys, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use x509_parser::{
     certificate::X509Certificate, oid_registry, prelude::FromDer as _, public_key::PublicKey,
 };
@@ -18,7 +18,8 @@ use x509_parser::{
 /// All certificates by name, read.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates {
-    by_name: BTreeMap<Box<str>, Arc<Loaded>>,
+    by_name: Table<String, Arc<Loaded>>,
+    wanted: Table<String, Certificate>,
     system: Arc<SystemAuthorities>,
 }
 
@@ -67,18 +68,27 @@ pub(super) struct Leaf {
 
 impl Certificates {
     /// Reads `certificates`. Those whose bytes are the same in `previous` are taken from there.
-    pub fn compile(certificates: &BTreeMap<String, Certificate>, previous: Option<&Self>) -> Self {
-        let load = |(name, certificate): (&String, &Certificate)| {
+    pub fn compile(certificates: &Table<String, Certificate>, previous: Option<&Self>) -> Self {
+        let mut compiled = previous.cloned().unwrap_or_default();
+        for change in certificates.changes(&compiled.wanted, Certificate::eq) {
+            let Some(certificate) = change.after else {
+                compiled.by_name.remove(change.key);
+                continue;
+            };
             let digest = digest_of(certificate);
-            let same = previous
-                .and_then(|it| it.by_name.get(name.as_str()))
-                .filter(|it| it.digest == digest);
+            let same = compiled.by_name.get(change.key).filter(|it| it.digest == digest);
             let loaded =
                 same.map_or_else(|| Arc::new(Loaded::read(certificate, digest)), Arc::clone);
-            (name.as_str().into(), loaded)
-        };
-        let system = previous.map(|it| it.system.renewed()).unwrap_or_default();
-        Self { by_name: certificates.iter().map(load).collect(), system }
+            compiled.by_name.insert(change.key.clone(), loaded);
+        }
+        compiled.wanted = certificates.clone();
+        compiled.system = compiled.system.renewed();
+        compiled
+    }
+
+    /// Whether both are the same, and the system's authorities are.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.by_name.is_same(&other.by_name) && Arc::ptr_eq(&self.system, &other.system)
     }
 
     /// What is known of each, in order of names.

@@ -37,7 +37,7 @@ pub struct Upstream {
     seed: u64,
     present: ArcSwap<Present>,
     wanted: Mutex<Endpoints>,
-    /// What it was compiled of.
+    /// What it was compiled of, without endpoints.
     model: lb_model::Upstream,
 }
 
@@ -99,14 +99,28 @@ impl Upstream {
             wanted: Mutex::new(wanted),
             settings,
             shared,
-            model: model.clone(),
+            model: without_endpoints(model),
         })
     }
 
     /// Whether it was compiled of this, and is as it was then. With TLS that cannot be told: files
     /// may have changed.
     fn is_of(&self, model: &lb_model::Upstream) -> bool {
-        model.tls.is_none() && self.model == *model && self.lock().configured == model.endpoints
+        model.tls.is_none()
+            && self.model == without_endpoints(model)
+            && self.lock().configured == model.endpoints
+    }
+
+    /// Takes the endpoints of `model` if it differs in nothing else, which is told; who holds the
+    /// upstream need not know. The caller sees to it that TLS is as it was.
+    pub fn take(&self, model: &lb_model::Upstream, seed: u64) -> bool {
+        if self.seed != seed || self.model != without_endpoints(model) {
+            return false;
+        }
+        if self.lock().configured != model.endpoints {
+            self.set_endpoints(&model.endpoints);
+        }
+        true
     }
 
     /// Takes other endpoints, without anyone who holds the upstream having to know.
@@ -296,6 +310,22 @@ impl Upstream {
         let source = Source { settings: &self.settings, shared: &self.shared, seed: self.seed };
         let present = source.present(wanted, &self.present.load().all, &self.balance);
         self.present.store(Arc::new(present));
+    }
+}
+
+fn without_endpoints(model: &lb_model::Upstream) -> lb_model::Upstream {
+    lb_model::Upstream {
+        endpoints: BTreeMap::new(),
+        protocol: model.protocol,
+        tls: model.tls.clone(),
+        balance: model.balance.clone(),
+        health: model.health.clone(),
+        outlier: model.outlier.clone(),
+        limits: model.limits,
+        slow_start: model.slow_start,
+        connect_timeout: model.connect_timeout,
+        idle_timeout: model.idle_timeout,
+        sends_proxy_protocol: model.sends_proxy_protocol,
     }
 }
 

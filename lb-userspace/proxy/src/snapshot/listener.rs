@@ -1,6 +1,6 @@
 //! A listener, ready to be used.
 
-use super::{Context, Problem, Rule};
+use super::{Problem, Rule};
 use crate::{
     accept::ConnectionLimit,
     account::ListenerStats,
@@ -10,11 +10,7 @@ use crate::{
     stream::{SniRoutes, Weighted},
 };
 use lb_model::{HostPattern, HttpOptions, ListenerProtocol, Route, StreamRoute};
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// Where sessions go: upstreams, in turn by weight.
 pub type Sessions = Arc<Weighted<Arc<Upstream>>>;
@@ -34,46 +30,70 @@ pub struct Listener {
     /// Which rule an HTTP request takes.
     pub routes: Table<Arc<Rule>>,
     /// Where a session goes, by server name; those without one go where any goes.
-    pub streams: SniRoutes<Sessions>,
+    pub streams: Arc<SniRoutes<Sessions>>,
     /// How many connections may be open.
     pub limit: Arc<ConnectionLimit>,
     /// What is counted.
     pub stats: Arc<ListenerStats>,
-    /// Routes that are attached.
-    pub attached_count: usize,
+    /// HTTP routes that are attached.
+    attached: usize,
+    /// HTTP routes that are not served as a whole, by name.
+    broken: BTreeMap<Arc<str>, Problem>,
+    /// Routes of sessions that are attached.
+    stream_count: usize,
 }
 
 impl Listener {
+    /// Compiles a listener. Of one that was there before as `model`, the tables are changed where
+    /// `routes` changed, and `streams` are taken over if there are none.
     pub(super) fn compile(
         name: &Arc<str>,
         model: &lb_model::Listener,
-        attached: &Attached<'_>,
-        rules: &BTreeMap<Arc<str>, Arc<Rule>>,
-        upstreams: &BTreeMap<Arc<str>, Arc<Upstream>>,
-        context: Context<'_>,
-        problems: &mut Vec<Problem>,
+        before: Option<&Arc<Self>>,
+        changes: Changes<'_>,
+        worker_count: usize,
     ) -> Self {
-        let before = context.previous.listeners.get(name);
         let limit = before.map_or_else(
             || ConnectionLimit::new(model.connections_max),
             |it| Arc::clone(&it.limit),
         );
         limit.set_max(model.connections_max);
         let stats = before.map(|it| Arc::clone(&it.stats));
-        let (routes, http_count) = routes(attached.routes_of(name), model, rules, problems);
-        let (streams, stream_count) = streams(attached.streams_of(name), model, upstreams);
+        let same = before.filter(|it| it.model == *model);
+        let mut routes = match same {
+            Some(it) => Routes { table: it.routes.clone(), ..Routes::of(it) },
+            None => Routes::default(),
+        };
+        routes.change(&model.host, &changes);
+        let (streams, stream_count) = match (changes.streams, same) {
+            (None, Some(it)) => (Arc::clone(&it.streams), it.stream_count),
+            (streams, _) => compile_streams(streams.unwrap_or_default(), model, changes.upstreams),
+        };
+        let http = same.map_or_else(|| Arc::new(model.http.clone()), |it| Arc::clone(&it.http));
         Self {
             name: Arc::clone(name),
-            http: Arc::new(model.http.clone()),
+            http,
             trusted: TrustedPeers::new(&model.http.trusted_peers),
             sources: (!model.sources.is_empty()).then(|| TrustedPeers::new(&model.sources)),
-            routes,
+            routes: routes.table,
+            attached: routes.attached_count,
+            broken: routes.broken,
             streams,
+            stream_count,
             limit,
-            stats: stats.unwrap_or_else(|| Arc::new(ListenerStats::new(context.worker_count))),
-            attached_count: http_count + stream_count,
+            stats: stats.unwrap_or_else(|| Arc::new(ListenerStats::new(worker_count))),
             model: model.clone(),
         }
+    }
+
+    /// Routes that are attached.
+    pub const fn attached_count(&self) -> usize {
+        self.attached + self.stream_count
+    }
+
+    /// Routes that cannot be served as a whole.
+    pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.broken.values()
     }
 
     /// Whether a client may connect.
@@ -97,65 +117,78 @@ impl Listener {
     }
 }
 
-/// Routes by listener, in order of their names: found once for all listeners, of which there may
-/// be thousands.
-pub(super) struct Attached<'a> {
-    routes: HashMap<&'a str, Vec<(&'a str, &'a Route)>>,
-    streams: HashMap<&'a str, Vec<(&'a str, &'a StreamRoute)>>,
+/// What is not as it was when a listener was compiled.
+#[derive(Clone, Copy)]
+pub(super) struct Changes<'a> {
+    /// HTTP routes that were or are attached to it; without a listener before, all of them.
+    pub(super) routes: &'a [RouteChange<'a>],
+    /// All its routes of sessions; `None` = they are as they were.
+    pub(super) streams: Option<&'a [(&'a str, &'a StreamRoute)]>,
+    /// Rules by name.
+    pub(super) rules: &'a lb_model::Table<Arc<str>, Arc<Rule>>,
+    /// Upstreams by name.
+    pub(super) upstreams: &'a lb_model::Table<Arc<str>, Arc<Upstream>>,
 }
 
-impl<'a> Attached<'a> {
-    pub(super) fn of(wanted: &'a lb_model::Proxy) -> Self {
-        let mut attached = Self { routes: HashMap::new(), streams: HashMap::new() };
-        for (name, route) in &wanted.routes {
-            for listener in &route.listeners {
-                attached.routes.entry(listener).or_default().push((name, &**route));
+/// An HTTP route that is not as it was.
+#[derive(Clone, Copy)]
+pub(super) struct RouteChange<'a> {
+    pub(super) name: &'a str,
+    /// As it was attached to the listener.
+    pub(super) before: Option<&'a Route>,
+    /// As it is attached.
+    pub(super) after: Option<&'a Route>,
+}
+
+/// The HTTP routes of a listener.
+#[derive(Default)]
+struct Routes {
+    table: Table<Arc<Rule>>,
+    attached_count: usize,
+    broken: BTreeMap<Arc<str>, Problem>,
+}
+
+impl Routes {
+    fn of(listener: &Listener) -> Self {
+        let (attached_count, broken) = (listener.attached, listener.broken.clone());
+        Self { table: Table::default(), attached_count, broken }
+    }
+
+    fn change(&mut self, host: &HostPattern, changes: &Changes<'_>) {
+        if changes.routes.is_empty() {
+            return;
+        }
+        let mut builder = TableBuilder::from_table(host.clone(), &self.table);
+        for RouteChange { name, before, .. } in changes.routes {
+            let Some(before) = before else { continue };
+            let is_attached = builder.remove(name, before);
+            let is_counted = self.broken.remove(*name).is_none() && is_attached;
+            self.attached_count = self.attached_count.saturating_sub(usize::from(is_counted));
+        }
+        for RouteChange { name, after, .. } in changes.routes {
+            let Some(route) = after else { continue };
+            let rule = |index: usize| {
+                let rule = route.rules.get(index)?;
+                changes.rules.get(&*super::rule::name(name, index, rule)).cloned()
+            };
+            let key: Arc<str> = (*name).into();
+            match builder.add(&key, route, rule) {
+                Ok(is_attached) => self.attached_count += usize::from(is_attached),
+                Err(error) => {
+                    let (object, why) = (format!("route {name}"), error.to_string());
+                    self.broken.insert(key, Problem { object, why });
+                }
             }
         }
-        for (name, route) in &wanted.stream_routes {
-            for listener in &route.listeners {
-                attached.streams.entry(listener).or_default().push((name, route));
-            }
-        }
-        attached
-    }
-
-    fn routes_of(&self, listener: &str) -> &[(&'a str, &'a Route)] {
-        self.routes.get(listener).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    fn streams_of(&self, listener: &str) -> &[(&'a str, &'a StreamRoute)] {
-        self.streams.get(listener).map(Vec::as_slice).unwrap_or_default()
+        self.table = builder.build();
     }
 }
 
-fn routes(
-    attached: &[(&str, &Route)],
-    model: &lb_model::Listener,
-    rules: &BTreeMap<Arc<str>, Arc<Rule>>,
-    problems: &mut Vec<Problem>,
-) -> (Table<Arc<Rule>>, usize) {
-    let mut builder = TableBuilder::new(model.host.clone());
-    let mut attached_count = 0;
-    for (route_name, route) in attached {
-        let rule = |index: usize| {
-            let rule = route.rules.get(index)?;
-            rules.get(&*super::rule::name(route_name, index, rule)).cloned()
-        };
-        match builder.add(&(*route_name).into(), route, rule) {
-            Ok(is_attached) => attached_count += usize::from(is_attached),
-            Err(error) => problems
-                .push(Problem { object: format!("route {route_name}"), why: error.to_string() }),
-        }
-    }
-    (builder.build(), attached_count)
-}
-
-fn streams(
+fn compile_streams(
     attached: &[(&str, &StreamRoute)],
     model: &lb_model::Listener,
-    upstreams: &BTreeMap<Arc<str>, Arc<Upstream>>,
-) -> (SniRoutes<Sessions>, usize) {
+    upstreams: &lb_model::Table<Arc<str>, Arc<Upstream>>,
+) -> (Arc<SniRoutes<Sessions>>, usize) {
     let mut attached = attached.to_vec();
     attached.sort_by_key(|(name, route)| (route.age, *name));
     let mut streams = SniRoutes::default();
@@ -174,5 +207,5 @@ fn streams(
             streams.insert(host, Arc::clone(&sessions));
         }
     }
-    (streams, attached.len())
+    (Arc::new(streams), attached.len())
 }

@@ -8,7 +8,8 @@ use crate::{
     http::{Method, Request, Response},
     send::{Backend, BackendEdits, Lease, Plan, Upstream},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use lb_model::Table;
+use std::{sync::Arc, time::Instant};
 
 /// A rule of an HTTP route.
 pub struct Rule {
@@ -44,12 +45,18 @@ impl Rule {
         }
     }
 
+    /// Bytes of a request body that it takes.
+    #[cfg(test)]
+    pub(super) const fn body_bytes_max(&self) -> Option<u64> {
+        self.body_bytes_max
+    }
+
     /// Whether compiling what it was compiled of gives the same again: nothing else differs.
     pub(super) fn is_good(
         &self,
         model: &lb_model::Rule,
         body_bytes_max: Option<u64>,
-        upstreams: &BTreeMap<Arc<str>, Arc<Upstream>>,
+        upstreams: &Table<Arc<str>, Arc<Upstream>>,
     ) -> bool {
         let wanted = model.backends.iter().map(|it| upstreams.get(it.upstream.as_deref()?));
         let mut pairs = wanted.zip(self.plan.backends());
@@ -65,7 +72,7 @@ impl Rule {
         name: &Arc<str>,
         model: &lb_model::Rule,
         body_bytes_max: Option<u64>,
-        upstreams: &BTreeMap<Arc<str>, Arc<Upstream>>,
+        upstreams: &Table<Arc<str>, Arc<Upstream>>,
         context: Context<'_>,
     ) -> Result<Self, FilterError> {
         let before = context.previous.rules.get(name);

@@ -42,7 +42,7 @@ impl Service for Rc<Worker> {
             stats.refused(self.index, reason);
         }
         let snapshot = self.common.snapshot.load();
-        if let Some(log) = &snapshot.access_log {
+        if let Some(log) = snapshot.access_log() {
             self.with_logger(|logger| logger.log(log, connection, &record, sent));
             self.flush_log_soon();
         }

@@ -53,8 +53,8 @@ pub fn listeners(snapshot: &Snapshot, problems: &[Problem]) -> Vec<ListenerResou
 fn resource(snapshot: &Snapshot, problems: &[Problem], listener: &Listener) -> ListenerResource {
     let stats = listener.stats.sum();
     let binds: Vec<_> = listener.model.binds.iter().map(|it| it.address.to_string()).collect();
-    let http = snapshot.routes.iter().map(|(name, it)| (name, &it.listeners));
-    let streams = snapshot.stream_routes.iter().map(|(name, it)| (name, &it.listeners));
+    let http = snapshot.wanted.routes.iter().map(|(name, it)| (name, &it.listeners));
+    let streams = snapshot.wanted.stream_routes.iter().map(|(name, it)| (name, &it.listeners));
     let attached = http.chain(streams).filter(|(_, it)| it.contains(&*listener.name));
     let is_mine = |it: &&Problem| {
         it.object.strip_prefix("listener ").is_some_and(|name| *name == *listener.name)

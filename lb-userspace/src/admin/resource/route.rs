@@ -91,11 +91,12 @@ impl Kind for RouteResource {
 
 /// All rules, by route and place, then the routes of sessions.
 pub fn routes(snapshot: &Snapshot, problems: &[Problem]) -> Vec<RouteResource> {
-    let http = snapshot.routes.iter().flat_map(|(name, route)| {
+    let http = snapshot.wanted.routes.iter().flat_map(|(name, route)| {
         let rules = route.rules.iter().enumerate();
         rules.map(|(index, rule)| http_rule(snapshot, problems, (name, route), (index, rule)))
     });
-    let sessions = snapshot.stream_routes.iter().map(|(name, route)| stream(problems, name, route));
+    let sessions =
+        snapshot.wanted.stream_routes.iter().map(|(name, route)| stream(problems, name, route));
     http.chain(sessions).collect()
 }
 

@@ -67,7 +67,7 @@ pub(super) fn lower(
         external_names: external_names.iter().filter_map(|it| host(it, report)).collect(),
         discovery: said.discovery.as_ref().map(|it| discovery::lower(it, file, report)),
         config_map: said.config_map.as_ref().and_then(|it| config_map(it, report)),
-        certificates: BTreeMap::new(),
+        certificates: crate::model::Table::new(),
         writes_status: said.status.unwrap_or(default.writes_status),
         lease_namespace,
         pools,

@@ -59,7 +59,7 @@ pub(super) fn lower(
     whole.nat_sources(file, &settings.nat_source);
     whole.check(report);
     packets_arrive_somewhere(file, report);
-    (Desired { interfaces, settings, services, proxy: Box::new(proxy) }, options)
+    (Desired { interfaces, settings, services: services.into(), proxy: Box::new(proxy) }, options)
 }
 
 /// A file that was cut or emptied by accident must not take everything away.

@@ -33,8 +33,12 @@ pub(crate) fn proxy() -> impl Strategy<Value = Proxy> {
             });
             Proxy {
                 routes: routes.collect(),
-                upstreams: UPSTREAMS.map(str::to_owned).into_iter().zip(upstreams).collect(),
-                listeners,
+                upstreams: UPSTREAMS
+                    .map(str::to_owned)
+                    .into_iter()
+                    .zip(upstreams.map(Into::into))
+                    .collect(),
+                listeners: listeners.into(),
                 ..Proxy::default()
             }
         },

@@ -2,7 +2,7 @@
 
 use lb_userspace::model::{
     Answer, Balance, EndpointAddress, FieldMatch, Filters, HeaderEdit, PathMatch, PathRewrite,
-    Proxy, Redirect, RequestMatch, Route, Rule, Upstream,
+    Proxy, Redirect, RequestMatch, Route, Rule, Shared, Upstream,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
@@ -57,7 +57,7 @@ fn ms_or_none(duration: Option<Duration>) -> String {
     duration.map_or_else(|| "none".to_owned(), ms)
 }
 
-fn upstream((name, upstream): (&String, &Upstream)) -> Value {
+fn upstream((name, upstream): (&String, &Shared<Upstream>)) -> Value {
     let endpoints = upstream.endpoints.iter().map(|(name, endpoint)| {
         let address = match &endpoint.address {
             EndpointAddress::Ip(address) => address.to_string(),

@@ -89,7 +89,7 @@ pub(super) fn report(draft: &mut Draft<'_>, pools: &[Pool], held: &BTreeSet<IpAd
         for (id, generation) in &pool.ids {
             let conditions = conditions(pool, *generation);
             let status = Status::AddressPool { assigned, free, conditions };
-            draft.statuses.insert(id.clone(), status);
+            draft.tell(id.clone(), status);
         }
     }
 }

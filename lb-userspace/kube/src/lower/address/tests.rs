@@ -135,7 +135,7 @@ fn pools_choose_whom_they_serve_and_say_how_full_they_are() {
     assert_eq!(notices, expected);
     let mut told = Vec::new();
     for (id, status) in &lowered.statuses {
-        let Status::AddressPool { assigned, free, conditions } = status else { continue };
+        let Status::AddressPool { assigned, free, conditions } = &**status else { continue };
         let wrong = conditions.iter().map(|it| it.message.as_str()).collect::<String>();
         told.push(format!("{} {assigned} {free} {wrong}", id.key));
     }

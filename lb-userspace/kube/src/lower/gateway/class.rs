@@ -96,7 +96,8 @@ pub(super) fn report(draft: &mut Draft<'_>) {
                 ),
             ];
             let status = Status::GatewayClass { conditions, features: features.clone() };
-            draft.statuses.insert(draft.id(index, ObjectKind::GatewayClass, key), status);
+            let id = draft.id(index, ObjectKind::GatewayClass, key);
+            draft.tell(id, status);
         }
     }
 }

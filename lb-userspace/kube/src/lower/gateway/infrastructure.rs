@@ -26,6 +26,9 @@ const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const SLICE_MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
+/// What names of slices end in.
+const FAMILIES: [&str; 2] = ["ipv4", "ipv6"];
+
 /// Bytes of a Service's name, at most (RFC 1123, section 2.1, as Kubernetes reads it).
 const NAME_BYTES_MAX: usize = 63;
 
@@ -77,6 +80,10 @@ fn meta(
     let own = ObjectKey::of(gateway);
     let name = format!("{}-{}", own.name, gateway.spec.gateway_class_name);
     let key = ObjectKey::new(&own.namespace, &name);
+    draft.uses.see(&key);
+    for family in FAMILIES {
+        draft.uses.see(&ObjectKey::new(&own.namespace, format!("{name}-{family}")));
+    }
     let services = draft.cluster(cluster).map(|it| &it.objects.services);
     let existing = services.and_then(|it| it.get(&key));
     let is_foreign = existing.is_some_and(|it| !is_ours(&it.metadata, MANAGED_BY));
@@ -145,7 +152,8 @@ fn slices(meta: &ObjectMeta, gateway: &GatewayDraft) -> impl Iterator<Item = End
             ..EndpointPort::default()
         };
         let service = meta.name.clone().unwrap_or_default();
-        let family = if is_ipv4 { "ipv4" } else { "ipv6" };
+        let [ipv4, ipv6] = FAMILIES;
+        let family = if is_ipv4 { ipv4 } else { ipv6 };
         let mut metadata = ObjectMeta { name: Some(format!("{service}-{family}")), ..meta.clone() };
         let labels = metadata.labels.get_or_insert_default();
         labels.remove(MANAGED_BY);
@@ -224,6 +232,11 @@ fn said(meta: &ObjectMeta) -> (Texts, Texts) {
 
 fn is_within(part: &Texts, whole: &Texts) -> bool {
     part.iter().all(|(name, value)| whole.get(name) == Some(value))
+}
+
+/// Whether an object was made by us, to stand for a Gateway.
+pub(in crate::lower) fn is_for_gateway(meta: &ObjectMeta) -> bool {
+    is_ours(meta, MANAGED_BY) || is_ours(meta, SLICE_MANAGED_BY)
 }
 
 fn is_ours(meta: &ObjectMeta, label: &str) -> bool {

@@ -14,7 +14,8 @@ mod tls;
 
 pub use class::FEATURES;
 pub(super) use class::is_ours;
-pub(super) use report::report;
+pub(super) use infrastructure::is_for_gateway;
+pub(super) use report::{report, report_gateway};
 
 use super::{address::Assigned, condition::Problem, draft::Draft};
 use crate::{
@@ -32,6 +33,32 @@ pub(super) const GROUP: &str = "gateway.networking.k8s.io";
 #[derive(Debug, Default)]
 pub(super) struct Gateways {
     pub(super) gateways: BTreeMap<ObjectKey, GatewayDraft>,
+}
+
+impl Gateways {
+    /// The listener at a place: that among all of all Gateways, in order.
+    pub(super) fn listener_mut(&mut self, mut place: usize) -> Option<&mut ListenerDraft> {
+        for gateway in self.gateways.values_mut() {
+            let count = gateway.listeners.len();
+            if place < count {
+                return gateway.listeners.get_mut(place);
+            }
+            place -= count;
+        }
+        None
+    }
+
+    /// The Gateway of the listener at a place.
+    pub(super) fn key_of(&self, mut place: usize) -> Option<&ObjectKey> {
+        for (key, gateway) in &self.gateways {
+            let count = gateway.listeners.len();
+            if place < count {
+                return Some(key);
+            }
+            place -= count;
+        }
+        None
+    }
 }
 
 /// A Gateway of ours.

@@ -20,7 +20,12 @@ pub(in crate::lower) fn report(draft: &mut Draft<'_>, gateways: &Gateways) {
     infrastructure::report(draft, gateways);
 }
 
-fn report_gateway(draft: &mut Draft<'_>, key: &ObjectKey, gateway: &GatewayDraft) {
+/// Says what came of a Gateway and of its ListenerSets.
+pub(in crate::lower) fn report_gateway(
+    draft: &mut Draft<'_>,
+    key: &ObjectKey,
+    gateway: &GatewayDraft,
+) {
     let Some(first) = gateway.clusters.first().and_then(|it| draft.cluster(*it)) else { return };
     let Some(ruling) = first.objects.gateways.get(key) else { return };
     let drafts = drafts(gateway);
@@ -59,7 +64,8 @@ fn report_gateway(draft: &mut Draft<'_>, key: &ObjectKey, gateway: &GatewayDraft
             listeners: own.reports(generation),
             attached_listener_sets: attached,
         };
-        draft.statuses.insert(draft.id(*index, ObjectKind::Gateway, key), status);
+        let id = draft.id(*index, ObjectKind::Gateway, key);
+        draft.tell(id, status);
     }
 }
 
@@ -83,7 +89,8 @@ fn report_set(
             conditions: verdict.conditions(generation),
             listeners: own.reports(generation),
         };
-        draft.statuses.insert(draft.id(*index, ObjectKind::ListenerSet, &set.key), status);
+        let id = draft.id(*index, ObjectKind::ListenerSet, &set.key);
+        draft.tell(id, status);
     }
     verdict.refusal.is_none()
 }

@@ -7,8 +7,8 @@ use crate::{
     lower::{draft::Draft, upstream::Wanted},
 };
 use lb_model::{
-    BasicAuth, Endpoint, EndpointAddress, ExternalAuth, Filters, HostPattern, Secret, Upstream,
-    UpstreamProtocol, UpstreamTls, Verify,
+    BasicAuth, Endpoint, EndpointAddress, ExternalAuth, Filters, HostPattern, Secret, Shared,
+    Upstream, UpstreamProtocol, UpstreamTls, Verify,
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -131,7 +131,7 @@ fn asked(draft: &mut Draft<'_>, source: &Source<'_>, url: &Url) -> Result<String
     };
     let endpoints = BTreeMap::from([(url.host.clone(), endpoint)]);
     let upstream = Upstream { endpoints, ..Upstream::default() };
-    draft.desired.proxy.upstreams.entry(name.clone()).or_insert(upstream);
+    draft.desired.proxy.upstreams.get_or_insert_with(name.clone(), || upstream.into());
     Ok(if is_secure { secure(draft, &name) } else { name })
 }
 
@@ -139,7 +139,7 @@ fn asked(draft: &mut Draft<'_>, source: &Source<'_>, url: &Url) -> Result<String
 fn secure(draft: &mut Draft<'_>, plain: &str) -> String {
     let name = format!("{plain} +tls");
     let upstreams = &mut draft.desired.proxy.upstreams;
-    if let Some(upstream) = upstreams.get(plain).cloned() {
+    if let Some(upstream) = upstreams.get(plain).map(|it| Upstream::clone(it)) {
         let verify = if plain.contains('/') { Verify::Insecure } else { Verify::System };
         let tls = UpstreamTls {
             server_name: None,
@@ -147,7 +147,8 @@ fn secure(draft: &mut Draft<'_>, plain: &str) -> String {
             subject_alt_names: Vec::new(),
             certificate: None,
         };
-        upstreams.entry(name.clone()).or_insert(Upstream { tls: Some(tls), ..upstream });
+        let secure = Upstream { tls: Some(tls), ..upstream };
+        upstreams.get_or_insert_with(name.clone(), || secure.into());
     }
     name
 }
@@ -155,7 +156,7 @@ fn secure(draft: &mut Draft<'_>, plain: &str) -> String {
 /// An upstream without endpoints.
 fn nobody(draft: &mut Draft<'_>) -> String {
     let name = "ingress/nobody".to_owned();
-    draft.desired.proxy.upstreams.entry(name.clone()).or_default();
+    draft.desired.proxy.upstreams.get_or_insert_with(name.clone(), Shared::default);
     name
 }
 

@@ -95,9 +95,7 @@ fn report(
             let addresses = assigned.unwrap_or_default().iter().map(|it| it.address).collect();
             let (ports, conditions) = (Vec::new(), Vec::new());
             let proxied = BTreeSet::new();
-            draft
-                .statuses
-                .insert(id, Status::LoadBalancer { addresses, proxied, ports, conditions });
+            draft.tell(id, Status::LoadBalancer { addresses, proxied, ports, conditions });
         }
     }
 }

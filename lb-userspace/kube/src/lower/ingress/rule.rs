@@ -91,8 +91,9 @@ fn add(
     rules: Vec<Rule>,
 ) {
     let fresh = || Route { listeners, hosts, age, rules: Vec::new() }.into();
-    let route = draft.desired.proxy.routes.entry(name).or_insert_with(fresh);
-    route.make_mut().rules.extend(rules);
+    if let Some(route) = draft.desired.proxy.routes.get_or_insert_with(name, fresh) {
+        route.make_mut().rules.extend(rules);
+    }
 }
 
 /// The hosts of a claim: its own and those of `server-alias`.

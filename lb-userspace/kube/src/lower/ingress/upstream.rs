@@ -51,13 +51,13 @@ fn one(
         ancestors: &[],
     })?;
     let Some(plain) = draft.desired.proxy.upstreams.get(&name).cloned() else { return Ok(name) };
-    let mut wished = plain.clone();
+    let mut wished = Upstream::clone(&plain);
     apply(draft, source, &mut wished);
-    if wished == plain {
+    if wished == *plain {
         return Ok(name);
     }
     let name = format!("{name} +Ingress/{}", source.key);
-    draft.desired.proxy.upstreams.insert(name.clone(), wished);
+    draft.desired.proxy.upstreams.insert(name.clone(), wished.into());
     Ok(name)
 }
 
@@ -82,6 +82,7 @@ fn reference(
     let number = port.and_then(|it| it.number).and_then(|it| u16::try_from(it).ok());
     let named = port.and_then(|it| it.name.as_deref()).and_then(|name| {
         let key = ObjectKey::new(&source.key.namespace, &service.name);
+        draft.uses.see(&key);
         let mut clusters = source.clusters.iter().filter_map(|it| draft.cluster(*it));
         let service = clusters.find_map(|it| it.objects.services.get(&key))?;
         let mut ports = service.spec.iter().flat_map(|it| it.ports.iter().flatten());
@@ -175,13 +176,13 @@ fn together(draft: &mut Draft<'_>, mut names: Vec<String>) -> Option<String> {
         return Some(first);
     }
     let upstreams = &draft.desired.proxy.upstreams;
-    let mut union = upstreams.get(&first)?.clone();
+    let mut union = Upstream::clone(upstreams.get(&first)?);
     for other in names.iter().filter_map(|it| upstreams.get(it)) {
         for (name, endpoint) in &other.endpoints {
             union.endpoints.entry(name.clone()).or_insert_with(|| endpoint.clone());
         }
     }
     let name = names.join(" | ");
-    draft.desired.proxy.upstreams.insert(name.clone(), union);
+    draft.desired.proxy.upstreams.insert(name.clone(), union.into());
     Some(name)
 }

@@ -169,6 +169,11 @@ impl<'g> Parents<'g> {
         Ok(places)
     }
 
+    /// The Gateway of the listener at a place.
+    pub(super) fn gateway(&self, place: usize) -> Option<&'g ObjectKey> {
+        self.listeners.get(place).map(|(key, ..)| *key)
+    }
+
     /// The listener at a place.
     pub(super) fn listener(&self, place: usize) -> Option<&'g ListenerDraft> {
         self.listeners.get(place).map(|(_, _, listener)| *listener)
@@ -230,16 +235,26 @@ impl Attachment<'_> {
     }
 }
 
-/// Counts each route once on each listener that it is attached to; `places` has those of each
-/// source.
-pub(super) fn count(gateways: &mut Gateways, sources: &[Source<'_>], places: &[BTreeSet<usize>]) {
-    let all = gateways.gateways.values_mut().flat_map(|it| it.listeners.iter_mut());
-    let mut listeners: Vec<&mut ListenerDraft> = all.collect();
-    for (source, places) in sources.iter().zip(places) {
-        for place in places {
-            if let Some(listener) = listeners.get_mut(*place) {
-                listener.attached.insert((source.kind.name(), source.key.clone()));
-            }
+/// Places of the listeners that a route is attached to.
+pub(super) fn places(attachments: &[Attachment<'_>]) -> BTreeSet<usize> {
+    attachments.iter().flat_map(Attachment::listeners).copied().collect()
+}
+
+/// Counts a route on each listener that it is attached to, or counts it no more.
+pub(super) fn count(
+    gateways: &mut Gateways,
+    kind: ObjectKind,
+    key: &ObjectKey,
+    places: &BTreeSet<usize>,
+    is_attached: bool,
+) {
+    let entry = (kind.name(), key.clone());
+    for place in places {
+        let Some(listener) = gateways.listener_mut(*place) else { continue };
+        if is_attached {
+            listener.attached.insert(entry.clone());
+        } else {
+            listener.attached.remove(&entry);
         }
     }
 }

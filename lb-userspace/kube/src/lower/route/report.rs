@@ -23,7 +23,7 @@ pub(super) fn report(
             conditions: conditions(it, findings, *generation),
         });
         let id = draft.id(*cluster, source.kind, source.key);
-        draft.statuses.insert(id, Status::Parents(reports.collect()));
+        draft.tell(id, Status::Parents(reports.collect()));
     }
 }
 

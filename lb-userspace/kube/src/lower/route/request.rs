@@ -9,7 +9,7 @@ use super::{
 };
 use crate::lower::draft::Draft;
 use lb_model::{RequestMatch, Route, Rule};
-use std::{collections::HashSet, mem};
+use std::collections::HashSet;
 
 /// Lowers a route of requests. One whose Gateways show backends several certificates becomes
 /// several: their upstreams differ.
@@ -23,18 +23,18 @@ pub(super) fn lower<'a>(
     for target in parents.targets(attachments) {
         let listeners = parents.names(&target);
         // What nobody is served with need not be there, but is looked for, to tell.
-        let aside = listeners.is_empty().then(|| mem::take(&mut draft.desired.proxy.upstreams));
+        draft.uses.are_served = !listeners.is_empty();
         let mut findings = Findings::default();
         let rules = rules(&mut Context { draft, source, target: &target, findings: &mut findings });
-        if let Some(aside) = aside {
-            draft.desired.proxy.upstreams = aside;
-        } else if findings.refusal().is_none() && !rules.is_empty() {
+        let are_served = std::mem::replace(&mut draft.uses.are_served, true);
+        if are_served && findings.refusal().is_none() && !rules.is_empty() {
             let hosts = source.hosts.clone();
             let name = match (&all, target.certificate) {
                 (Some(_), Some(certificate)) => format!("{} +cert:{certificate}", source.name()),
                 _ => source.name(),
             };
             let route = Route { listeners, hosts, age: source.age, rules };
+            draft.uses.routes.push(name.clone());
             draft.desired.proxy.routes.insert(name, route.into());
         }
         all.get_or_insert(findings);

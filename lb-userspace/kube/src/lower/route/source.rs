@@ -2,8 +2,8 @@
 
 use super::super::{age::created, draft::Draft, index::Merged};
 use crate::{
-    GATEWAY_CONTROLLER, ObjectKey, ObjectKind,
-    api::{GRPCRouteSpec, HTTPRouteSpec, ParentRef, RouteStatus, StreamRule},
+    GATEWAY_CONTROLLER, ObjectKey, ObjectKind, Objects, Store,
+    api::{GRPCRoute, GRPCRouteSpec, HTTPRoute, HTTPRouteSpec, ParentRef, RouteStatus, StreamRule},
 };
 use kube::Resource;
 use lb_model::HostPattern;
@@ -53,21 +53,61 @@ struct View<'a> {
     status: Option<&'a RouteStatus>,
 }
 
-/// All routes, the oldest first; among equals by namespace and name (Gateway API, conflicts).
-pub(super) fn all<'a>(draft: &Draft<'a>) -> Vec<Source<'a>> {
-    let mut all = Vec::new();
-    collect(&mut all, ObjectKind::HttpRoute, draft.index.merged(|it| &it.http_routes), |it| View {
+/// Whether a status has parents that we told of.
+pub(in crate::lower) fn was_reported(status: Option<&RouteStatus>) -> bool {
+    let parents = status.map(|it| it.parents.as_slice()).unwrap_or_default();
+    parents.iter().any(|it| it.controller_name == GATEWAY_CONTROLLER)
+}
+
+/// The route of requests of this kind and key, if it is there.
+pub(super) fn one<'a>(draft: &Draft<'a>, kind: ObjectKind, key: &ObjectKey) -> Option<Source<'a>> {
+    match kind {
+        ObjectKind::HttpRoute => find(draft, kind, key, |it| &it.http_routes, http),
+        ObjectKind::GrpcRoute => find(draft, kind, key, |it| &it.grpc_routes, grpc),
+        _ => None,
+    }
+}
+
+fn find<'a, T: Resource + 'a>(
+    draft: &Draft<'a>,
+    kind: ObjectKind,
+    key: &ObjectKey,
+    store: impl Fn(&'a Objects) -> &'a Store<T>,
+    view: impl Fn(&'a T) -> View<'a>,
+) -> Option<Source<'a>> {
+    let mut found: Option<Source<'a>> = None;
+    for (index, cluster) in draft.world.clusters.iter().enumerate() {
+        let Some((key, object)) = store(&cluster.objects).get_key_value(key) else { continue };
+        let seen = view(object);
+        let source = found.get_or_insert_with(|| Source::new(kind, key, &seen));
+        source.add(index, &**object, seen.status);
+    }
+    found
+}
+
+fn http(it: &HTTPRoute) -> View<'_> {
+    View {
         parents: &it.spec.parent_refs,
         hostnames: &it.spec.hostnames,
         spec: Spec::Http(&it.spec),
         status: it.status.as_ref(),
-    });
-    collect(&mut all, ObjectKind::GrpcRoute, draft.index.merged(|it| &it.grpc_routes), |it| View {
+    }
+}
+
+fn grpc(it: &GRPCRoute) -> View<'_> {
+    View {
         parents: &it.spec.parent_refs,
         hostnames: &it.spec.hostnames,
         spec: Spec::Grpc(&it.spec),
         status: it.status.as_ref(),
-    });
+    }
+}
+
+/// All routes, the oldest first; among equals by namespace and name (Gateway API, conflicts).
+pub(super) fn all<'a>(draft: &Draft<'a>) -> Vec<Source<'a>> {
+    let mut all = Vec::new();
+    collect(&mut all, ObjectKind::HttpRoute, draft.index.merged(|it| &it.http_routes), http);
+    collect(&mut all, ObjectKind::GrpcRoute, draft.index.merged(|it| &it.grpc_routes), grpc);
     collect(&mut all, ObjectKind::TlsRoute, draft.index.merged(|it| &it.tls_routes), |it| View {
         parents: &it.spec.parent_refs,
         hostnames: &it.spec.hostnames,
@@ -126,6 +166,11 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Whether it is about requests, not about connections.
+    pub(super) fn is_of_requests(&self) -> bool {
+        matches!(self.spec, Spec::Http(_) | Spec::Grpc(_))
+    }
+
     fn add(&mut self, cluster: usize, object: &impl Resource, status: Option<&RouteStatus>) {
         let meta = object.meta();
         if self.clusters.is_empty() {
@@ -133,8 +178,7 @@ impl<'a> Source<'a> {
         }
         self.clusters.push(cluster);
         self.generations.push(meta.generation.unwrap_or_default());
-        let parents = status.map(|it| it.parents.as_slice()).unwrap_or_default();
-        self.was_reported |= parents.iter().any(|it| it.controller_name == GATEWAY_CONTROLLER);
+        self.was_reported |= was_reported(status);
     }
 
     /// Its name in `Desired`: `HTTPRoute/NAMESPACE/NAME`.

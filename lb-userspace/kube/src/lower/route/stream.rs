@@ -9,10 +9,7 @@ use super::{
 };
 use crate::{ObjectKind, api::StreamRule, lower::draft::Draft};
 use lb_model::{StreamBackend, StreamRoute};
-use std::{
-    collections::{BTreeSet, HashSet},
-    mem,
-};
+use std::collections::{BTreeSet, HashSet};
 
 /// Listeners that a TCPRoute or UDPRoute has: the oldest one, whatever else is attached (Gateway
 /// API, conflicts).
@@ -58,11 +55,9 @@ fn lower_target<'a>(
     }
     // What nobody is served with by the proxy need not be there, but is looked for, to tell.
     let is_needed = !listeners.is_empty();
-    let aside = (!is_needed).then(|| mem::take(&mut cx.draft.desired.proxy.upstreams));
+    cx.draft.uses.are_served = is_needed;
     let backends = backends(rule, &mut cx);
-    if let Some(aside) = aside {
-        draft.desired.proxy.upstreams = aside;
-    }
+    draft.uses.are_served = true;
     if is_needed {
         insert(draft, source, name, listeners, backends);
     }

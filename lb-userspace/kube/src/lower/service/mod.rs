@@ -196,6 +196,6 @@ fn tell(
             ports: ports.to_vec(),
             conditions: vec![condition],
         };
-        draft.statuses.insert(id.clone(), status);
+        draft.tell(id.clone(), status);
     }
 }

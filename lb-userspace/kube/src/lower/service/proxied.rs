@@ -7,7 +7,7 @@ use super::{
 use crate::lower::{address::Assigned, draft::Draft, listener, name::fitted, upstream::PortKey};
 use lb_model::{
     Affinity, Balance, HashKey, Listener, ListenerProtocol, Protocol, SESSION_IDLE_DEFAULT,
-    StreamBackend, StreamRoute,
+    StreamBackend, StreamRoute, Upstream,
 };
 use std::collections::BTreeSet;
 
@@ -63,9 +63,8 @@ fn upstream(
     if wishes.affinity == Affinity::None && wishes.node.is_none() {
         return Ok(name);
     }
-    let Some(mut upstream) = draft.desired.proxy.upstreams.get(&name).cloned() else {
-        return Ok(name);
-    };
+    let Some(plain) = draft.desired.proxy.upstreams.get(&name) else { return Ok(name) };
+    let mut upstream = Upstream::clone(plain);
     if wishes.affinity == Affinity::Source {
         upstream.balance = Balance::Maglev(HashKey::Source);
         name.push_str(" +source");
@@ -75,7 +74,7 @@ fn upstream(
         upstream.endpoints.retain(|name, _| near.contains(name));
         name.push_str(" +local");
     }
-    draft.desired.proxy.upstreams.insert(name.clone(), upstream);
+    draft.desired.proxy.upstreams.insert(name.clone(), upstream.into());
     Ok(name)
 }
 

@@ -6,6 +6,7 @@ mod external;
 mod forward;
 mod port;
 mod protocol;
+mod resolved;
 mod tls;
 mod topology;
 mod xbackend;
@@ -21,12 +22,13 @@ use crate::{
 use endpoints::chosen;
 use lb_model::{Endpoint, Protocol, Upstream, UpstreamProtocol, UpstreamTls};
 use protocol::Spoken;
-use std::collections::BTreeMap;
+use std::mem;
 
 pub(super) use annotation::Annotations;
 pub(super) use endpoints::Place;
 pub(super) use forward::{backends, forwarding};
 pub(super) use port::PortKey;
+pub(super) use resolved::{Resolution, Resolved, ResolvedKey};
 pub(super) use xbackend::report;
 
 /// Group of `XBackend` (GEP-4894).
@@ -91,24 +93,6 @@ impl BackendProblem {
     }
 }
 
-/// Backends looked up already: thousands of routes may refer to one.
-#[derive(Debug, Default)]
-pub(super) struct Resolved {
-    of: BTreeMap<ResolvedKey, Result<String, BackendProblem>>,
-    backends: xbackend::Used,
-}
-
-/// What makes a look-up another one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct ResolvedKey {
-    port: PortKey,
-    is_service: bool,
-    /// 0 = auto, 1 = HTTP/1.1, 2 = HTTP/2.
-    protocol: u8,
-    is_stream: bool,
-    client_certificate: Option<String>,
-}
-
 /// Where a backend is and how it is spoken to.
 struct Found<'a> {
     places: Vec<Place<'a>>,
@@ -127,36 +111,41 @@ struct Found<'a> {
 
 impl<'a> Draft<'a> {
     /// The name in [`lb_model::Proxy::upstreams`] of the upstream for a backend, added if it is
-    /// not there yet.
+    /// not there yet and somebody is served with it.
     pub(super) fn upstream(&mut self, wanted: &Wanted<'_>) -> Result<String, BackendProblem> {
         let is_service = is_service(wanted.backend)?;
         let port = self.backend_port(wanted)?;
         let key = ResolvedKey {
             port,
             is_service,
-            protocol: match wanted.protocol {
-                UpstreamProtocol::Auto => 0,
-                UpstreamProtocol::Http1 => 1,
-                UpstreamProtocol::Http2 => 2,
-            },
+            protocol: wanted.protocol.into(),
             is_stream: wanted.is_stream,
             client_certificate: wanted.client_certificate.map(str::to_owned),
         };
-        let is_there = |it: &Result<String, _>| {
-            it.as_ref().map_or(true, |name| self.desired.proxy.upstreams.contains_key(name))
+        let (key, resolution) = match self.resolved.entry(&key) {
+            Some(known) => known,
+            None => {
+                let resolution = self.resolve(&key);
+                self.resolved.put(key.into(), resolution)
+            }
         };
-        let resolved = match self.resolved.of.get(&key).filter(|it| is_there(it)) {
-            Some(resolved) => resolved.clone(),
-            None => self.resolve(&key, wanted),
-        };
-        if is_service {
-            self.policies.note(&key.port.object, wanted.ancestors);
-        } else {
-            let problem = resolved.as_ref().err();
-            self.resolved.backends.note(&key.port.object, wanted.ancestors, problem);
+        let Resolution { result, upstream, .. } = &*resolution;
+        if let (Ok(name), Some(upstream), true) = (result, upstream, self.uses.are_served)
+            && !self.desired.proxy.upstreams.contains_key(name)
+        {
+            self.desired.proxy.upstreams.insert(name.clone(), upstream.clone());
         }
-        self.resolved.of.insert(key, resolved.clone());
-        resolved
+        let object = &key.port.object;
+        if is_service {
+            self.policies.note(object, wanted.ancestors);
+            if self.policies.is_target(object) {
+                self.uses.told.push((object.clone(), wanted.ancestors.to_vec()));
+            }
+        } else {
+            self.resolved.backends.note(object, wanted.ancestors, result.as_ref().err());
+        }
+        self.uses.note(key);
+        result.clone()
     }
 
     /// What a reference to a Service or an XBackend means, if it may be made at all.
@@ -171,6 +160,7 @@ impl<'a> Draft<'a> {
         let is_granted = |cluster: &usize| self.index.is_granted(*cluster, from, to);
         let clusters: Vec<usize> = wanted.clusters.iter().copied().filter(is_granted).collect();
         let object = ObjectKey::new(namespace, &backend.name);
+        self.uses.see(&object);
         if clusters.is_empty() {
             return Err(BackendProblem::NotPermitted(object));
         }
@@ -187,15 +177,25 @@ impl<'a> Draft<'a> {
         Ok(PortKey { clusters, object, port, protocol })
     }
 
-    fn resolve(
-        &mut self,
-        key: &ResolvedKey,
-        wanted: &Wanted<'_>,
-    ) -> Result<String, BackendProblem> {
+    /// What a look-up comes to now.
+    pub(super) fn resolve(&mut self, key: &ResolvedKey) -> Resolution {
+        let others = mem::take(&mut self.notices);
+        let found = self.found(key);
+        let notices = mem::replace(&mut self.notices, others);
+        match found {
+            Ok((name, upstream)) => {
+                Resolution { result: Ok(name), upstream: Some(upstream.into()), notices }
+            }
+            Err(problem) => Resolution { result: Err(problem), upstream: None, notices },
+        }
+    }
+
+    fn found(&mut self, key: &ResolvedKey) -> Result<(String, Upstream), BackendProblem> {
+        let protocol = key.protocol.into();
         let mut found = if key.is_service {
-            self.found_service(&key.port, wanted.protocol, wanted.is_stream)?
+            self.found_service(&key.port, protocol, key.is_stream)?
         } else {
-            self.found_backend(&key.port, wanted.protocol, wanted.is_stream)?
+            self.found_backend(&key.port, protocol, key.is_stream)?
         };
         let mut name = self.port_name(&key.port, key.is_service);
         name.push_str(found.spoken.suffix());
@@ -204,19 +204,16 @@ impl<'a> Draft<'a> {
             name.push_str(policy);
         }
         if let Some(tls) = &mut found.tls
-            && let (None, Some(certificate)) = (&tls.certificate, wanted.client_certificate)
+            && let (None, Some(certificate)) = (&tls.certificate, &key.client_certificate)
         {
-            tls.certificate = Some(certificate.to_owned());
+            tls.certificate = Some(certificate.clone());
             name.push_str(" +cert:");
             name.push_str(certificate);
         }
-        if !self.desired.proxy.upstreams.contains_key(&name) {
-            self.add_upstream(&name, found);
-        }
-        Ok(name)
+        Ok((name, self.made(found)))
     }
 
-    fn add_upstream(&mut self, name: &str, found: Found<'_>) {
+    fn made(&mut self, found: Found<'_>) -> Upstream {
         let Found {
             places, spoken, tls, mut annotations, object, is_broken, retries_percent, ..
         } = found;
@@ -231,7 +228,7 @@ impl<'a> Draft<'a> {
         for problem in annotations.problems {
             self.warn(object.clone(), "InvalidAnnotation", problem);
         }
-        self.desired.proxy.upstreams.insert(name.to_owned(), upstream);
+        upstream
     }
 
     /// What a port of a Service leads to, over all clusters that have it; the first's spec rules.

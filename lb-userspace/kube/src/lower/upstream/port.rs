@@ -11,10 +11,10 @@ use lb_model::Protocol;
 /// A port of a Service that several clusters may have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::lower) struct PortKey {
-    /// Clusters that are looked at, by place in the configuration.
-    pub(in crate::lower) clusters: Vec<usize>,
     /// The Service.
     pub(in crate::lower) object: ObjectKey,
+    /// Clusters that are looked at, by place in the configuration.
+    pub(in crate::lower) clusters: Vec<usize>,
     /// Number of the Service's port.
     pub(in crate::lower) port: u16,
     /// Its transport protocol: several may have a port of one number.
@@ -60,6 +60,7 @@ impl<'a> Draft<'a> {
         &self,
         key: &PortKey,
     ) -> Result<Vec<PortOf<'a>>, BackendProblem> {
+        self.uses.see(&key.object);
         let mut is_service_there = false;
         let mut ports = Vec::new();
         for index in &key.clusters {

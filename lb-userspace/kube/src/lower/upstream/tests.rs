@@ -69,7 +69,7 @@ fn resolve_as(
         ancestors: &[],
     })?;
     let upstream = draft.desired.proxy.upstreams[&name].clone();
-    Ok((name, upstream))
+    Ok((name, Upstream::clone(&upstream)))
 }
 
 /// Endpoints as `NAME`, drained ones as `NAME drain`.

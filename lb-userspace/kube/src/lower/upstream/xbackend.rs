@@ -156,7 +156,7 @@ pub(in crate::lower) fn report(draft: &mut Draft<'_>) {
             });
             let status = Status::Parents(reports.collect());
             let id = draft.id(cluster, ObjectKind::XBackend, &key);
-            draft.statuses.insert(id, status);
+            draft.tell(id, status);
         }
     }
 }

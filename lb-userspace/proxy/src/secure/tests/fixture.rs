@@ -5,7 +5,7 @@ use crate::{
     secure::{Alpn, Certificates, SecureError, Secured, ServerTls, TlsListener, policy::provider},
 };
 use lb_model::{
-    Certificate, ClientAuth, ClientAuthMode, HostPattern, ListenerTls, Secret, TlsVersion,
+    Certificate, ClientAuth, ClientAuthMode, HostPattern, ListenerTls, Secret, Table, TlsVersion,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256,
@@ -13,7 +13,7 @@ use rcgen::{
 };
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -83,8 +83,7 @@ impl Authority {
 
 /// Certificates by name, read.
 pub(super) fn certificates(all: &[(&str, Certificate)]) -> Certificates {
-    let all: BTreeMap<_, _> =
-        all.iter().map(|(name, it)| ((*name).to_owned(), it.clone())).collect();
+    let all: Table<_, _> = all.iter().map(|(name, it)| ((*name).to_owned(), it.clone())).collect();
     Certificates::compile(&all, None)
 }
 

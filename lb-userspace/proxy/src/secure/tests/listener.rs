@@ -5,7 +5,7 @@ use crate::secure::{Certificates, SecureError, policy::provider};
 use lb_model::{Certificate, Secret, TlsVersion};
 use rcgen::date_time_ymd;
 use rustls::{NamedGroup, crypto::CryptoProvider, version};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test]
@@ -195,7 +195,8 @@ fn certificates_are_accounted_for() {
 #[tokio::test]
 async fn a_new_certificate_is_shown_at_once_and_old_connections_go_on() {
     let authority = Authority::new();
-    let mut config = BTreeMap::from([("a".to_owned(), authority.certificate(&["a.example"]))]);
+    let mut config =
+        lb_model::Table::from([("a".to_owned(), authority.certificate(&["a.example"]))]);
     let before = Certificates::compile(&config, None);
     let server_before = server(&[("*", tls(&["a"]))], &before, None);
     let client = Arc::new(client(&authority));

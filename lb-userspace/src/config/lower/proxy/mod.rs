@@ -68,10 +68,10 @@ pub(super) fn lower(
     let mut context =
         Context { files, report, names, regex_count: 0, rule_count: 0, endpoint_count: 0 };
     let cx = &mut context;
-    let certificates = certificate::all(list(file.certificates.as_ref()), cx);
-    let listeners = listener::all(list(file.listeners.as_ref()), whole, cx);
+    let certificates = certificate::all(list(file.certificates.as_ref()), cx).into();
+    let listeners = listener::all(list(file.listeners.as_ref()), whole, cx).into();
     let defaults = file.defaults.as_ref().and_then(|defaults| defaults.upstream.as_ref());
-    let upstreams = upstream::all(list(file.upstreams.as_ref()), defaults, cx);
+    let upstreams = upstream::all(list(file.upstreams.as_ref()), defaults, cx).into();
     let (routes, streams) = (list(file.routes.as_ref()), list(file.stream_routes.as_ref()));
     if routes.len() + streams.len() > limits::ROUTES_MAX {
         let last =
@@ -79,8 +79,8 @@ pub(super) fn lower(
         let count = routes.len() + streams.len();
         cx.too_many("routes", count, limits::ROUTES_MAX, last.unwrap_or_default());
     }
-    let routes = route::all(routes, cx);
-    let stream_routes = stream_route::all(streams, cx);
+    let routes = route::all(routes, cx).into();
+    let stream_routes = stream_route::all(streams, cx).into();
     let settings = settings(file.proxy.as_ref(), cx);
     Proxy { settings, listeners, routes, stream_routes, upstreams, certificates }
 }

@@ -8,7 +8,7 @@ use crate::{
         schema,
     },
     model::{
-        Balance, HashKey, OutlierDetection, ProxyProtocol, Upstream, UpstreamLimits,
+        Balance, HashKey, OutlierDetection, ProxyProtocol, Shared, Upstream, UpstreamLimits,
         UpstreamProtocol,
     },
 };
@@ -28,7 +28,7 @@ pub(super) fn all(
     list: &[schema::Upstream],
     defaults: Option<&schema::UpstreamDefaults>,
     cx: &mut Context<'_>,
-) -> BTreeMap<String, Upstream> {
+) -> BTreeMap<String, Shared<Upstream>> {
     if let Some(first) = list.get(limits::UPSTREAMS_MAX) {
         cx.too_many("upstreams", list.len(), limits::UPSTREAMS_MAX, first.name.at);
     }
@@ -42,7 +42,7 @@ pub(super) fn all(
         let mut upstream = overridden(&default, &Fields::from(file), cx);
         upstream.endpoints = endpoint::all(&file.endpoints, cx);
         if let Some(name) = name {
-            upstreams.insert(name, upstream);
+            upstreams.insert(name, upstream.into());
         }
     }
     upstreams

@@ -124,7 +124,7 @@ fn xbackends_say_all_themselves_and_are_told_what_came_of_it() {
     draft.upstream(&wanted).unwrap_err();
     report(&mut draft);
     let id = draft.id(0, ObjectKind::XBackend, &ObjectKey::new("shop", "web"));
-    let crate::Status::Parents(parents) = &draft.statuses[&id] else {
+    let crate::Status::Parents(parents) = &*draft.statuses[&id] else {
         panic!("{:?}", draft.statuses)
     };
     assert_eq!(parents.len(), 1);
