@@ -256,10 +256,12 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
 
     /// The value of a key, to be changed; if there is none, `make` makes it.
     pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> Option<&mut V> {
-        if !self.contains_key(&key) {
-            self.insert(key.clone(), make());
+        if self.contains_key(&key) {
+            return self.get_mut(&key);
         }
-        self.get_mut(&key)
+        let place = key.clone();
+        self.insert(key, make());
+        self.get_mut(&place)
     }
 
     /// The value of a key, to be changed.

@@ -58,10 +58,14 @@ proptest! {
         then in prop::collection::vec(step(), 0..40),
     ) {
         let (mut table, mut map) = (Table::new(), BTreeMap::new());
-        first.into_iter().for_each(|it| take(it, &mut table, &mut map));
+        for step in first {
+            take(step, &mut table, &mut map);
+        }
         let (before, map_before) = (table.clone(), map.clone());
         prop_assert!(before.is_same(&table));
-        then.into_iter().for_each(|it| take(it, &mut table, &mut map));
+        for step in then {
+            take(step, &mut table, &mut map);
+        }
         prop_assert!(table.iter().eq(&map));
         prop_assert!(before.iter().eq(&map_before), "a clone stays as it was");
         let changes = table.changes(&before, u8::eq);
