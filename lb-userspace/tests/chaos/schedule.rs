@@ -24,8 +24,9 @@ const KEPT: Duration = Duration::from_mins(5);
 /// How long a router needs, at most, to take what was kept for what it cannot read.
 const RECALLED: Duration = Duration::from_secs(15);
 
-/// How long nothing may change then.
-const STAYS: Duration = Duration::from_secs(1);
+/// How long nothing may change then. Statuses are written meanwhile: before that, who starts anew
+/// does not know which addresses a leader gave.
+const STAYS: Duration = Duration::from_mins(1);
 
 /// Runs a schedule. Errors: what went wrong.
 pub(crate) fn run(seed: u64) -> Result<(), String> {
