@@ -1,23 +1,21 @@
 //! Which version of HTTP a client speaks: what TLS agreed on, else what its first bytes say.
 
-use super::{Service, h1, h2};
+use super::{Service, h1, h2, wire::Wire};
 use crate::{
     connection::Connection,
     drain::{Drain, IDLE_GRACE},
-    io::{Io, Prefixed},
+    io::Io,
 };
-use bytes::BytesMut;
 use lb_model::HttpOptions;
-use std::{io, rc::Rc, sync::Arc};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    net::TcpStream,
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 /// What a client says first if it knows that HTTP/2 is spoken (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Bytes read at once to find out: most requests' heads are shorter, and cost no second read.
-const READ_BYTES: usize = 4 * 1_024;
 
 /// Speaks HTTP with a client until either has had enough: HTTP/2 where TLS agreed on it or the
 /// client begins with it in the clear, else HTTP/1. Must run on a `LocalSet`.
@@ -28,25 +26,37 @@ pub async fn serve<S: Service + 'static>(
     options: Arc<HttpOptions>,
     mut drain: Drain,
 ) {
-    let (io, is_http2) = match io {
-        Io::Tcp(stream) if options.http2 => {
-            let looked = tokio::select! {
-                biased;
-                looked = tokio::time::timeout(options.header_timeout, look(stream)) => looked,
-                // Nothing was asked yet.
-                () = given_up(&mut drain) => return,
-            };
+    let mut wire = Wire::new(io);
+    let is_http2 = match &connection.tls {
+        Some(tls) => tls.is_http2,
+        None if options.http2 => match looked(&mut wire, &options, &mut drain).await {
+            Some(is_http2) => is_http2,
             // Who says nothing, or breaks off within the preface, is told nothing.
-            let Ok(Ok((stream, is_http2))) = looked else { return };
-            (Io::Tcp(stream), is_http2)
-        }
-        other => (other, connection.tls.as_ref().is_some_and(|it| it.is_http2)),
+            None => return,
+        },
+        None => false,
     };
     if is_http2 {
         // Large, and not to make all others larger.
-        Box::pin(h2::serve(io, connection, service, options, drain)).await;
+        Box::pin(h2::serve_on(wire, connection, service, options, drain)).await;
     } else {
-        h1::serve(io, connection, service, options, drain).await;
+        h1::serve_on(wire, connection, service, options, drain).await;
+    }
+}
+
+/// Whether a client begins with the preface; `None` if it says too little.
+async fn looked(wire: &mut Wire, options: &HttpOptions, drain: &mut Drain) -> Option<bool> {
+    // Most have said enough when they are accepted.
+    let at_once = poll_fn(|context| Poll::Ready(poll_look(wire, context))).await;
+    if let Poll::Ready(looked) = at_once {
+        return looked;
+    }
+    let look = poll_fn(|context| poll_look(wire, context));
+    tokio::select! {
+        biased;
+        looked = tokio::time::timeout(options.header_timeout, look) => looked.ok().flatten(),
+        // Nothing was asked yet.
+        () = given_up(drain) => None,
     }
 }
 
@@ -56,26 +66,17 @@ async fn given_up(drain: &mut Drain) {
     tokio::time::sleep(IDLE_GRACE).await;
 }
 
-/// Reads until it is clear whether a client begins with the preface. No byte is lost.
-async fn look(stream: Prefixed<TcpStream>) -> io::Result<(Prefixed<TcpStream>, bool)> {
-    let (prefix, mut stream) = stream.into_parts();
-    let (bytes, is_http2) = begins(&mut stream, BytesMut::from(prefix)).await?;
-    Ok((Prefixed::with_prefix(bytes.freeze(), stream), is_http2))
-}
-
-async fn begins(
-    stream: &mut (impl AsyncRead + Unpin),
-    mut bytes: BytesMut,
-) -> io::Result<(BytesMut, bool)> {
+/// Reads until it is clear whether a client begins with the preface. What was read stays.
+fn poll_look(wire: &mut Wire, context: &mut Context<'_>) -> Poll<Option<bool>> {
     loop {
+        let bytes = wire.input.bytes();
         let count = bytes.len().min(PREFACE.len());
         let is_alike = bytes.get(..count) == PREFACE.get(..count);
         if !is_alike || count == PREFACE.len() {
-            return Ok((bytes, is_alike));
+            return Poll::Ready(Some(is_alike));
         }
-        bytes.reserve(READ_BYTES);
-        if stream.read_buf(&mut bytes).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        if !matches!(ready!(wire.poll_fill(context)), Ok(1..)) {
+            return Poll::Ready(None);
         }
     }
 }
@@ -86,7 +87,8 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     async fn looked(pieces: &[&[u8]]) -> Option<(Vec<u8>, bool)> {
-        let (mut near, mut far) = tokio::io::duplex(1_024);
+        let (mut near, far) = tokio::io::duplex(1_024);
+        let mut wire = Wire::new(Io::Memory(far));
         let send = async {
             for piece in pieces {
                 near.write_all(piece).await.unwrap();
@@ -94,10 +96,11 @@ mod tests {
             }
             drop(near);
         };
-        let (looked, ()) = tokio::join!(begins(&mut far, BytesMut::new()), send);
-        let (mut bytes, is_http2) = looked.ok()?;
-        far.read_buf(&mut bytes).await.unwrap();
-        Some((bytes.to_vec(), is_http2))
+        let look = poll_fn(|context| poll_look(&mut wire, context));
+        let (looked, ()) = tokio::join!(look, send);
+        let is_http2 = looked?;
+        while !matches!(poll_fn(|context| wire.poll_fill(context)).await, Ok(0)) {}
+        Some((wire.input.bytes().to_vec(), is_http2))
     }
 
     #[tokio::test]

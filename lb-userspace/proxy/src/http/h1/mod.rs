@@ -14,6 +14,7 @@ mod server;
 
 pub use client::{Client, ExchangeOptions, ResponseLimits};
 pub use server::serve;
+pub(in crate::http) use server::serve_on;
 
 /// How the end of a body is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

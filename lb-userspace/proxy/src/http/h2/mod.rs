@@ -17,3 +17,4 @@ mod upstream;
 
 pub use client::{Client, ClientOptions};
 pub use server::serve;
+pub(in crate::http) use server::serve_on;

@@ -71,7 +71,18 @@ pub async fn serve<S: Service + 'static>(
     options: Arc<HttpOptions>,
     drain: Drain,
 ) {
-    let shared = Rc::new(RefCell::new(Shared::new(Wire::new(io))));
+    serve_on(Wire::new(io), connection, service, options, drain).await;
+}
+
+/// The same where something may have been read already.
+pub(in crate::http) async fn serve_on<S: Service + 'static>(
+    wire: Wire,
+    connection: Rc<Connection>,
+    service: Rc<S>,
+    options: Arc<HttpOptions>,
+    drain: Drain,
+) {
+    let shared = Rc::new(RefCell::new(Shared::new(wire)));
     let early = shared::early(&shared);
     let timer = Timer::default();
     let head = RequestHead::default();

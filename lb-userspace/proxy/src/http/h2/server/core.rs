@@ -11,10 +11,7 @@ use super::{
     receive::Block,
     stream::{Receiving, State, Stream},
 };
-use crate::{
-    http::{BodyError, wire::Wire},
-    io::Io,
-};
+use crate::http::{BodyError, wire::Wire};
 use bytes::{Buf, Bytes};
 use h2::Reason;
 use lb_model::HttpOptions;
@@ -65,9 +62,9 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(io: Io, options: Arc<HttpOptions>) -> Self {
+    pub(super) fn new(wire: Wire, options: Arc<HttpOptions>) -> Self {
         let mut core = Self {
-            wire: Wire::new(io),
+            wire,
             meter: Meter::of_server(),
             options,
             decoder: Decoder::default(),

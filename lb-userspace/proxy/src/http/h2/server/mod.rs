@@ -18,7 +18,7 @@ use super::limits::CLOSE_TIMEOUT;
 use crate::{
     connection::Connection,
     drain::Drain,
-    http::{Reason as Refused, Scheme, Service},
+    http::{Reason as Refused, Scheme, Service, wire::Wire},
     io::Io,
 };
 use answer::{Answering, answer, refuse};
@@ -70,7 +70,18 @@ pub async fn serve<S: Service + 'static>(
     options: Arc<HttpOptions>,
     drain: Drain,
 ) {
-    let core = Rc::new(RefCell::new(Core::new(io, Arc::clone(&options))));
+    serve_on(Wire::new(io), connection, service, options, drain).await;
+}
+
+/// The same where something may have been read already.
+pub(in crate::http) async fn serve_on<S: Service + 'static>(
+    wire: Wire,
+    connection: Rc<Connection>,
+    service: Rc<S>,
+    options: Arc<HttpOptions>,
+    drain: Drain,
+) {
+    let core = Rc::new(RefCell::new(Core::new(wire, Arc::clone(&options))));
     let shared = Rc::new(Shared { connection, service, options, core });
     let clock = Clock::new();
     let mut server = Server { shared, clock, is_watching: false, request_count: 0 };
