@@ -20,6 +20,18 @@ pub(crate) struct Options {
     /// Where the report goes
     #[arg(short, long, value_name = "FILE", default_value = "target/conformance-report.yaml")]
     output: PathBuf,
+    /// Who made the implementation, for the report
+    #[arg(long, value_name = "NAME", default_value = "")]
+    organization: String,
+    /// Name of the implementation
+    #[arg(long, value_name = "NAME", default_value = "lb")]
+    project: String,
+    /// Where it is to be found
+    #[arg(long, value_name = "URL", default_value = "")]
+    url: String,
+    /// Whom to ask: addresses or `@NAME`, several with commas between
+    #[arg(long, value_name = "CONTACT", value_delimiter = ',')]
+    contact: Vec<String>,
 }
 
 pub(crate) fn run(options: &Options, root: &Path) -> Result<()> {
@@ -29,7 +41,14 @@ pub(crate) fn run(options: &Options, root: &Path) -> Result<()> {
     command::run(build.args(["build", "--bins", "--package", "lb-userspace"]))?;
     let here = env::current_dir().context("there is no current directory")?;
     let mut cargo = command::cargo(root);
+    let implementation = serde_json::json!({
+        "organization": options.organization,
+        "project": options.project,
+        "url": options.url,
+        "contact": options.contact,
+    });
     cargo.env("LB_CONFORMANCE_REPORT", here.join(&options.output));
+    cargo.env("LB_CONFORMANCE_IMPLEMENTATION", implementation.to_string());
     cargo.args(["test", "--package", "lb-tests", "--test", "gateway_api", "--", "--nocapture"]);
     command::run(cargo.args(["--exact", "report::a_report_of_all_cases"]))?;
     eprintln!("conformance: {}", options.output.display());

@@ -82,7 +82,7 @@ fn build(folder: &Path) -> Result<()> {
     }
     let absent = PROGRAMS.iter().filter(|(program, _)| command::find_program(program).is_none());
     install_packages(&absent.map(|(_, package)| *package).collect::<Vec<_>>())?;
-    eprintln!("kube-apiserver: about 10 minutes of CPU and 3 GB in {}", folder.display());
+    eprintln!("kube-apiserver: about 8 minutes of CPU and 2.5 GB in {}", folder.display());
     fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
     let archive = Archive::open(folder, &[SUITE])?;
     let root = archive.unpack(&PACKAGES, "root")?;
