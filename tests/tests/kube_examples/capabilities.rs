@@ -1,5 +1,5 @@
-//! What lbd may do where it is installed: the unit of systemd and the pods give it the same
-//! capabilities, and they are enough.
+//! What lbd may do where it is installed: the unit of systemd, the pods and the image give it the
+//! same capabilities, and they are enough.
 
 use std::{
     fs,
@@ -38,7 +38,7 @@ fn of_the_unit() -> Vec<String> {
 }
 
 #[test]
-fn the_unit_and_the_pods_have_the_same_capabilities() {
+fn the_unit_the_pods_and_the_image_have_the_same_capabilities() {
     let daemon_set = bed::deployed("kustomize/base/daemonset.yaml");
     let daemon_set: Value = serde_saphyr::from_str(&daemon_set).unwrap();
     let context = &daemon_set["spec"]["template"]["spec"]["containers"][0]["securityContext"];
@@ -50,6 +50,14 @@ fn the_unit_and_the_pods_have_the_same_capabilities() {
     let mut added: Vec<_> = added.iter().map(|it| it.as_str().unwrap().to_lowercase()).collect();
     added.sort();
     assert_eq!(added, of_the_unit());
+
+    let assemble = bed::deployed("image/assemble");
+    let set = assemble.lines().find_map(|line| line.strip_prefix("setcap ")).unwrap();
+    let (names, _) = set.split_once("=ep ").unwrap();
+    let mut names: Vec<_> =
+        names.split(',').map(|it| it.strip_prefix("cap_").unwrap().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, of_the_unit());
 }
 
 /// A forwarded VIP, a proxied one, and an address of the router itself at a port below 1024.
