@@ -9,10 +9,7 @@ use lb_userspace::{
     },
     reconcile::{Image, Observed, apply, compile, diff},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 fn backend(last: u8) -> Backend {
     Backend {

@@ -153,8 +153,8 @@ impl Kept {
     ) -> Option<Before> {
         let proxy = &mut self.lowered.desired.proxy;
         let statuses = self.lowered.statuses.clone();
-        let mut before = Before { desired: Desired::default(), statuses, units: BTreeMap::new() };
-        before.desired.proxy = proxy.clone();
+        let desired = Desired { proxy: proxy.clone(), ..Desired::default() };
+        let mut before = Before { desired, statuses, units: BTreeMap::new() };
         for key in keys {
             if self.units.is_contested(key) {
                 return None;

@@ -98,12 +98,11 @@ impl Snapshot {
                 self.client_tls.insert(Arc::clone(&key), Arc::clone(tls));
             }
             let kept = before.as_ref().filter(|it| is_tls_same && it.take(model, context.seed));
-            let upstream = match kept {
-                Some(before) => Arc::clone(before),
-                None => {
-                    are_moved = true;
-                    Upstream::compile(name, model, tls, context.seed, before.as_ref())
-                }
+            let upstream = if let Some(before) = kept {
+                Arc::clone(before)
+            } else {
+                are_moved = true;
+                Upstream::compile(name, model, tls, context.seed, before.as_ref())
             };
             self.changed.push(Arc::clone(&upstream));
             self.upstreams.insert(key, upstream);

@@ -172,14 +172,15 @@ fn change(rng: &mut fastrand::Rng) -> Change {
     Change { cluster, kind, name, object }
 }
 
+fn remove<T>(store: &mut Store<T>, name: &str) {
+    store.remove(&ObjectKey::new("n", name));
+}
+
 fn apply(world: &mut World, change: Change) {
     let objects = &mut world.clusters[change.cluster].objects;
     if let Some(object) = change.object {
         assert!(objects.insert(object).unwrap());
         return;
-    }
-    fn remove<T>(store: &mut Store<T>, name: &str) {
-        store.remove(&ObjectKey::new("n", name));
     }
     match change.kind {
         "HTTPRoute" => remove(&mut objects.http_routes, change.name),

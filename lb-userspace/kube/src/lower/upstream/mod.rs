@@ -122,12 +122,11 @@ impl<'a> Draft<'a> {
             is_stream: wanted.is_stream,
             client_certificate: wanted.client_certificate.map(str::to_owned),
         };
-        let (key, resolution) = match self.resolved.entry(&key) {
-            Some(known) => known,
-            None => {
-                let resolution = self.resolve(&key);
-                self.resolved.put(key.into(), resolution)
-            }
+        let (key, resolution) = if let Some(known) = self.resolved.entry(&key) {
+            known
+        } else {
+            let resolution = self.resolve(&key);
+            self.resolved.put(key.into(), resolution)
         };
         let Resolution { result, upstream, .. } = &*resolution;
         if let (Ok(name), Some(upstream), true) = (result, upstream, self.uses.are_served)
@@ -174,7 +173,7 @@ impl<'a> Draft<'a> {
             SCTP_REFERRER => Protocol::Sctp,
             _ => Protocol::Tcp,
         };
-        Ok(PortKey { clusters, object, port, protocol })
+        Ok(PortKey { object, clusters, port, protocol })
     }
 
     /// What a look-up comes to now.

@@ -79,7 +79,12 @@ impl Resolved {
         &self,
         object: &ObjectKey,
     ) -> impl Iterator<Item = (&Arc<ResolvedKey>, &Arc<Resolution>)> {
-        let port = PortKey { object: object.clone(), clusters: Vec::new(), port: 0, protocol: lb_model::Protocol::Tcp };
+        let port = PortKey {
+            object: object.clone(),
+            clusters: Vec::new(),
+            port: 0,
+            protocol: lb_model::Protocol::Tcp,
+        };
         let first = ResolvedKey {
             port,
             is_service: false,
