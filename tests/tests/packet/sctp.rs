@@ -190,6 +190,16 @@ fn an_association_is_translated_with_its_checksum() {
                     .arrives_at(BACKEND_SIDE),
             );
         }
+    }
+    run(&rows);
+}
+
+#[test]
+fn its_end_is_noted_and_a_checksum_of_zero_stays() {
+    let mut rows = Vec::new();
+    for (f, mode, name) in translating() {
+        let [forward, _] = records(f, mode);
+        let hit = || Delta::forwarded(1).event(Event::TrackedHit);
         for (what, chunk) in [
             ("ABORT", ABORT),
             ("SHUTDOWN", SHUTDOWN),
