@@ -299,7 +299,10 @@ fn what_cannot_be_answered_is_refused_and_told() {
         assert_eq!(pair.ask(&mut request).await.status, 431);
         let mut climbing = Request::new(Method::Get, "a", "/../a");
         assert_eq!(pair.ask(&mut climbing).await.status, 400);
-        let expected = [Reason::HeaderTooLarge, Reason::Malformed];
+        climbing.method = Method::Head;
+        let mut head = pair.ask(&mut climbing).await;
+        assert_eq!((head.status, read(&mut head.body).await.unwrap().0), (400, Vec::new()));
+        let expected = [Reason::HeaderTooLarge, Reason::Malformed, Reason::Malformed];
         assert_eq!(*pair.site.refused.borrow(), expected);
         assert!(pair.site.seen.borrow().is_empty());
     });
