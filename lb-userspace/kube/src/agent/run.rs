@@ -30,6 +30,10 @@ use tokio::{
 /// Reports on their way to the agent. When full, reading from API servers waits.
 const REPORTS_MAX: usize = 1_024;
 
+/// Changes that follow one another within this time are lowered together: an object and what it
+/// refers to come by several watches.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// Time between two lowerings, at least: changes that come meanwhile are lowered together. It is as
 /// long as the last one took, so that no more than half of the time goes into it.
 const COALESCE: Duration = Duration::from_millis(3);
@@ -287,7 +291,7 @@ impl Run {
 
     /// When to lower.
     fn due(&self) -> Option<Instant> {
-        let due = self.dirty?.max(self.rested);
+        let due = (self.dirty? + GATHER).max(self.rested);
         let is_served = self.tracked.iter().all(Tracked::is_served);
         let first = self.first_wait.filter(|_| !is_served).unwrap_or(due);
         let needs = match self.needs_wait {
