@@ -384,7 +384,7 @@ proptest! {
 
 fn names(vip: &lb_userspace::reconcile::VipImage) -> Vec<(Option<&str>, Option<&str>)> {
     let name = |word: u32| {
-        let index = word & !lb_common::abi::SLOT_MOVED;
+        let index = word & !SLOT_MOVED;
         let named = vip.backends.iter().find(|(_, it)| it.entry.id.index() == index);
         named.map(|(name, _)| name.as_str())
     };
