@@ -19,14 +19,17 @@ const FIRST_STATE: Duration = Duration::from_secs(8);
 
 /// How long a router needs, at most, to keep what it runs: it does so when it knows that it reads all
 /// of it, which a connection that is dead without anybody knowing delays.
-const KEPT: Duration = Duration::from_mins(5);
+const KEPT: Duration = Duration::from_mins(4);
 
 /// How long a router needs, at most, to take what was kept for what it cannot read.
 const RECALLED: Duration = Duration::from_secs(15);
 
-/// How long nothing may change then. Statuses are written meanwhile: before that, who starts anew
-/// does not know which addresses a leader gave.
-const STAYS: Duration = Duration::from_mins(1);
+/// How long nothing may change then.
+const STAYS: Duration = Duration::from_secs(1);
+
+/// How long until statuses are written: before that, who starts anew does not know which addresses
+/// a leader gave.
+const WRITTEN: Duration = Duration::from_mins(1);
 
 /// Runs a schedule. Errors: what went wrong.
 pub(crate) fn run(seed: u64) -> Result<(), String> {
@@ -49,7 +52,7 @@ impl Schedule {
         let count = rng.u8(1..=2);
         let servers: Vec<_> = (0..count).map(|it| Server::new(it, rng.u64(..))).collect();
         let writes_status = rng.u8(0..4) == 0;
-        let router = Router::new(&servers, writes_status, rng.u8(0..4) == 0);
+        let router = Router::new(&servers, writes_status, rng.u8(0..8) == 0);
         let check = Check::new(&servers);
         Self { rng, servers, router, check }
     }
@@ -159,7 +162,8 @@ impl Schedule {
             self.router.live(pause, &mut self.check).await?;
             pause = (pause * 2).min(Duration::from_secs(5));
         }
-        self.router.live(STAYS, &mut self.check).await?;
+        let time = if self.router.options().writes_status { WRITTEN } else { STAYS };
+        self.router.live(time, &mut self.check).await?;
         if self.router.desired() != Some(&wanted) {
             return Err("what was right did not stay".to_owned());
         }
