@@ -3,7 +3,7 @@
 use super::{lbd::InstanceArguments, output::Exit};
 use crate::{
     observe::{self, LogFormat, Verbosity},
-    runtime::{self, Start},
+    runtime::{self, File, Start},
 };
 use anyhow::Result;
 use std::path::PathBuf;
@@ -29,6 +29,10 @@ pub(super) struct Arguments {
     /// (default: beside the sockets, where a reboot forgets it).
     #[arg(long, value_name = "DIRECTORY")]
     state_directory: Option<PathBuf>,
+    /// Name of the node that this is, for Services that want local endpoints: nodes that share a
+    /// file differ in it (default: what the file says).
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
     #[command(flatten)]
     instance: InstanceArguments,
     /// Format of log lines.
@@ -46,6 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit> {
     if let Some(directory) = &arguments.state_directory {
         instance = instance.with_state(directory);
     }
-    runtime::run(&instance, &arguments.config, start)?;
+    let file = File { path: arguments.config.clone(), node: arguments.node.clone() };
+    runtime::run(&instance, &file, start)?;
     Ok(Exit::Done)
 }

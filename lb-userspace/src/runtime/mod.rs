@@ -28,3 +28,4 @@ pub use lock::{Lock, LockError};
 pub use notify::ServiceManager;
 pub use routes::{Routes, backend_addresses};
 pub use serve::{Start, run};
+pub use source::File;

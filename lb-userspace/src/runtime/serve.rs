@@ -5,7 +5,7 @@ use super::{
     clusters::{Ends, Sources, ways},
     handoff::{self, Predecessor},
     packet_log,
-    source::{Said, Signals, Source, needs_kernel, read},
+    source::{File, Said, Signals, Source, needs_kernel, read},
     sweep,
 };
 use crate::{
@@ -27,7 +27,6 @@ use std::{
     error::Error,
     fs,
     os::fd::{AsFd, BorrowedFd},
-    path::Path,
     sync::Arc,
     thread,
     time::Duration,
@@ -64,7 +63,7 @@ struct Heritage {
 
 /// Runs the daemon in the foreground until SIGTERM or SIGINT, or until a successor takes over.
 /// Forwarding goes on after it.
-pub fn run(instance: &Instance, file: &Path, start: Start) -> Result<()> {
+pub fn run(instance: &Instance, file: &File, start: Start) -> Result<()> {
     // First, so that a predecessor is not asked for nothing.
     let (said, referred) = read(file);
     let said = said.map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -112,7 +111,7 @@ fn take_over(instance: &Instance) -> Result<Heritage> {
 
 async fn serve(
     instance: &Instance,
-    file: &Path,
+    file: &File,
     said: Said,
     referred: Referred,
     heritage: Heritage,
@@ -152,7 +151,7 @@ async fn serve(
 /// A daemon that begins to run.
 struct Begun<'a> {
     instance: &'a Instance,
-    file: &'a Path,
+    file: &'a File,
     settings: Settings,
     sources: Sources,
     ends: Ends,
@@ -221,7 +220,7 @@ impl Begun<'_> {
         let endpoints = forward_health(events.clone(), Event::EndpointHealth);
         let board = checkers.board();
         let common = proxy.common();
-        let (name, path) = (instance.name().to_owned(), file.display().to_string());
+        let (name, path) = (instance.name().to_owned(), file.path.display().to_string());
         let mut daemon = Daemon::new(Parts {
             driver,
             checkers,
@@ -262,8 +261,9 @@ impl Begun<'_> {
         }
         let sender = events.clone();
         let (referred, watched) = watch::channel(referred);
-        let file = file.to_owned();
-        let changes = config::watch(&file, watched).context("watching the configuration file")?;
+        let file = file.clone();
+        let changes =
+            config::watch(&file.path, watched).context("watching the configuration file")?;
         let source = Source { file, referred, sources, routes, status, events };
         tokio::spawn(async move { signals.handle(source, changes, outputs).await });
 

@@ -9,22 +9,31 @@ use crate::{
 };
 use anyhow::Result;
 use arc_swap::ArcSwap;
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
 };
+
+/// The configuration file, and what one that several hosts share cannot say.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Name of the node that this is, whatever the file says.
+    pub node: Option<String>,
+}
 
 /// What the file says itself, and what it says about clusters.
 pub(super) type Said = (Desired, Option<Options>);
 
 /// Reads the configuration, and tells what it refers to; what is wrong with it in the operator's
 /// words.
-pub(super) fn read(file: &Path) -> (Result<Said, String>, Referred) {
-    let checked = config::check_file(file);
+pub(super) fn read(file: &File) -> (Result<Said, String>, Referred) {
+    let mut checked = config::check_file(&file.path);
+    if let (Some(options), Some(node)) = (&mut checked.kubernetes, &file.node) {
+        options.node = Some(node.clone());
+    }
     let diagnostics = checked.diagnostics.to_string();
     let desired = checked.desired.ok_or_else(|| diagnostics.clone());
     if desired.is_ok() && !diagnostics.is_empty() {
@@ -40,8 +49,8 @@ pub(super) fn needs_kernel(desired: &Desired) -> bool {
 
 /// The configuration's sources, and what must be known before what they say can be used.
 pub(super) struct Source {
-    /// Where the file is.
-    pub(super) file: PathBuf,
+    /// The file.
+    pub(super) file: File,
     /// What the file refers to, for who watches it.
     pub(super) referred: watch::Sender<Referred>,
     /// The file and the clusters.
@@ -155,5 +164,24 @@ impl Signals {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_node_of_a_file_that_nodes_share_is_that_of_the_command_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lb.yaml");
+        std::fs::write(&path, "kubernetes: {clusters: [{name: a}], node: shared}\n").unwrap();
+        let node_of = |node: Option<&str>| {
+            let file = File { path: path.clone(), node: node.map(str::to_owned) };
+            let (_, options) = read(&file).0.unwrap();
+            options.unwrap().node
+        };
+        assert_eq!(node_of(None).as_deref(), Some("shared"));
+        assert_eq!(node_of(Some("one")).as_deref(), Some("one"));
     }
 }
