@@ -11,8 +11,8 @@ use lb_tests::packet::{
 
 const MODE: Mode = Mode::L2Dsr;
 /// The ring says 1, then moved to 2.
-const CURRENT: u8 = 2;
-const PREVIOUS: u8 = 1;
+pub(super) const CURRENT: u8 = 2;
+pub(super) const PREVIOUS: u8 = 1;
 
 fn flow(family: Family) -> Flow {
     Flow::tcp((family.client(), CLIENT_PORT), (family.vip(), VIP_PORT))
@@ -31,7 +31,7 @@ fn datagram(family: Family) -> Frame {
 }
 
 /// A service whose slot moved from backend 1 to backend 2; backend 3 is in no ring.
-fn moved(family: Family) -> State {
+pub(super) fn moved(family: Family) -> State {
     State::service(family, MODE)
         .backend(PREVIOUS, family, MODE)
         .backend(CURRENT, family, MODE)
