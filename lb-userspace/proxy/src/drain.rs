@@ -1,6 +1,10 @@
 //! The wish that connections end: what is under way is finished, nothing new is begun.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::sync::watch;
 
 /// How long a connection without a request stays open when draining has begun: its next request
@@ -32,6 +36,22 @@ impl Drain {
     /// Whether it has begun.
     pub fn is_started(&self) -> bool {
         *self.0.borrow()
+    }
+
+    /// Whether it has begun, asked in each poll of one task; that is woken when it does. `started`
+    /// is [`Self::started`] of a clone, `is_watched` is false at first.
+    pub(crate) fn has_started(
+        &self,
+        started: Pin<&mut impl Future<Output = ()>>,
+        is_watched: &mut bool,
+        context: &mut Context<'_>,
+    ) -> bool {
+        if *is_watched {
+            // Once polled it wakes the task, whatever that waits for then.
+            return self.is_started();
+        }
+        *is_watched = true;
+        matches!(started.poll(context), Poll::Ready(()))
     }
 
     /// Waits until it begins; forever if its other end is gone.

@@ -1,6 +1,10 @@
 //! Which version of HTTP a client speaks: what TLS agreed on, else what its first bytes say.
 
-use super::{Service, h1, h2, wire::Wire};
+use super::{
+    Service, h1,
+    h2::{self, PREFACE},
+    wire::Wire,
+};
 use crate::{
     connection::Connection,
     drain::{Drain, IDLE_GRACE},
@@ -13,9 +17,6 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-
-/// What a client says first if it knows that HTTP/2 is spoken (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Speaks HTTP with a client until either has had enough: HTTP/2 where TLS agreed on it or the
 /// client begins with it in the clear, else HTTP/1. Must run on a `LocalSet`.

@@ -3,7 +3,7 @@
 use h2::Reason;
 
 /// What a client says first (RFC 9113, section 3.4).
-pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(in crate::http) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes of a frame's head.
 pub(super) const HEAD_BYTES: usize = 9;
 /// Bytes of the longest frame that either side may send to one that did not ask for longer ones.

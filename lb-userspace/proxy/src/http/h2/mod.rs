@@ -16,5 +16,6 @@ mod server;
 mod upstream;
 
 pub use client::{Client, ClientOptions};
+pub(in crate::http) use frame::PREFACE;
 pub use server::serve;
 pub(in crate::http) use server::serve_on;

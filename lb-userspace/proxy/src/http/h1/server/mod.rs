@@ -94,7 +94,7 @@ impl<S: Service + 'static> Server<S> {
     async fn run(&mut self) {
         let mut drain = self.drain.clone();
         let mut drained = pin!(drain.started());
-        let mut is_watching = false;
+        let mut is_watched = false;
         let mut reader = RequestReader::default();
         let mut requests = 0_u32;
         loop {
@@ -102,14 +102,8 @@ impl<S: Service + 'static> Server<S> {
             let head = poll_fn(|context| {
                 let head = self.poll_head(&mut reader, &mut wait, context);
                 if head.is_pending() && wait.first_byte.is_none() && wait.end.is_none() {
-                    // Once polled it wakes this task, whatever the task waits for then.
-                    let is_drained = if is_watching {
-                        self.drain.is_started()
-                    } else {
-                        is_watching = true;
-                        drained.as_mut().poll(context).is_ready()
-                    };
-                    if is_drained {
+                    let drain = &self.drain;
+                    if drain.has_started(drained.as_mut(), &mut is_watched, context) {
                         wait.end = Some(Instant::now() + IDLE_GRACE);
                         return self.poll_head(&mut reader, &mut wait, context);
                     }

@@ -30,7 +30,7 @@ use receive::Begun;
 use std::{
     cell::RefCell,
     future::poll_fn,
-    pin::{Pin, pin},
+    pin::pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -56,8 +56,6 @@ enum End {
 struct Server<S> {
     shared: Rc<Shared<S>>,
     clock: Clock,
-    /// The drain is watched.
-    is_watching: bool,
     request_count: u32,
 }
 
@@ -84,12 +82,13 @@ pub(in crate::http) async fn serve_on<S: Service + 'static>(
     let core = Rc::new(RefCell::new(Core::new(wire, Arc::clone(&options))));
     let shared = Rc::new(Shared { connection, service, options, core });
     let clock = Clock::new();
-    let mut server = Server { shared, clock, is_watching: false, request_count: 0 };
+    let mut server = Server { shared, clock, request_count: 0 };
     let end = {
         let mut watched = drain.clone();
         let mut drained = pin!(watched.started());
+        let mut is_watched = false;
         poll_fn(|context| {
-            if server.has_drained(&drain, drained.as_mut(), context) {
+            if drain.has_started(drained.as_mut(), &mut is_watched, context) {
                 server.shared.core.borrow_mut().leave();
             }
             server.poll(context)
@@ -108,19 +107,6 @@ impl<S> Drop for Server<S> {
 }
 
 impl<S: Service + 'static> Server<S> {
-    fn has_drained(
-        &mut self,
-        drain: &Drain,
-        drained: Pin<&mut impl Future<Output = ()>>,
-        context: &mut Context<'_>,
-    ) -> bool {
-        if std::mem::replace(&mut self.is_watching, true) {
-            // Once polled it wakes this task, whatever the task waits for then.
-            return drain.is_started();
-        }
-        drained.poll(context).is_ready()
-    }
-
     /// Reads, writes and looks at the clock until there is nothing to do.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
         let core = Rc::clone(&self.shared.core);
