@@ -114,7 +114,7 @@ impl Tracked {
 
     /// Whether there is something to serve: everything was read once, or what was saved is there.
     pub(super) const fn is_served(&self) -> bool {
-        self.is_read() || self.saving.at_ms.is_some()
+        self.is_read() || self.is_recalled()
     }
 
     /// Whether what was saved is wanted: it was not read, and does not answer, or `is_late`.
@@ -373,27 +373,21 @@ impl Progress {
     }
 
     /// What is no longer watched is no longer there; but what is watched by need stays until
-    /// nothing refers to it.
+    /// nothing refers to it, and what was kept of a kind that may be there until that can be watched.
     fn take_sources(&mut self, sources: BTreeSet<Source>, objects: &mut Objects) -> bool {
         let mut is_news = false;
-        for gone in self.sources.iter().flatten().filter(|it| !sources.contains(it)) {
-            let Some(kind) = KINDS.iter().find(|it| it.name == gone.kind && !it.is_by_need) else {
+        for kind in KINDS.iter().filter(|it| !it.is_by_need) {
+            let is_of_kind = |it: &&Source| it.kind == kind.name;
+            let watched: Vec<_> = sources.iter().filter(is_of_kind).map(|it| &it.scope).collect();
+            let is_held = watched.is_empty() && self.silent.contains(kind.name);
+            if is_held || (kind.count)(objects) == 0 {
                 continue;
-            };
-            let is_watched = |key: &ObjectKey| {
-                sources.iter().any(|it| it.kind == kind.name && it.scope.has(key))
-            };
-            (kind.retain)(objects, &|key| !gone.scope.has(key) || is_watched(key));
-            is_news = true;
-        }
-        // Nor is what was held for a kind that might have been there, and is not.
-        let is_held = |it: &&Kind| !it.is_by_need && (it.count)(objects) > 0;
-        let is_known = |it: &&Kind| self.silent.contains(it.name);
-        let watched: BTreeSet<_> = sources.iter().map(|it| it.kind).collect();
-        let gone = KINDS.iter().filter(is_held).filter(|it| !is_known(it));
-        for kind in gone.filter(|it| !watched.contains(it.name)).collect::<Vec<_>>() {
-            (kind.retain)(objects, &|_| false);
-            is_news = true;
+            }
+            let mut before = self.sources.iter().flatten().filter(is_of_kind);
+            if watched.is_empty() || before.any(|it| !watched.contains(&&it.scope)) {
+                (kind.retain)(objects, &|key| watched.iter().any(|it| it.has(key)));
+                is_news = true;
+            }
         }
         self.listed.retain(|it| sources.contains(it));
         self.failing.retain(|it, _| sources.contains(it));
