@@ -238,7 +238,7 @@ fn every_value_is_in_the_readme_and_in_the_schema() {
 }
 
 /// A program of the cache that `cargo xtask setup --helm` fills, or else of the machine.
-fn program(name: &str) -> Option<PathBuf> {
+pub(super) fn program(name: &str) -> Option<PathBuf> {
     let chosen = env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty());
     let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
     let cached = chosen.map(PathBuf::from).or_else(home)?.join("lb/helm").join(name);
@@ -271,7 +271,7 @@ fn recorded(name: &str) -> String {
     fs::read_to_string(folder().join(format!("{name}.yaml"))).unwrap()
 }
 
-fn values(name: &str) -> PathBuf {
+pub(super) fn values(name: &str) -> PathBuf {
     folder().join(format!("{name}.values.yaml"))
 }
 
@@ -279,11 +279,11 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kube_examples/chart")
 }
 
-fn chart(file: &str) -> PathBuf {
+pub(super) fn chart(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/helm/lb").join(file)
 }
 
-fn objects(text: &str) -> Vec<Value> {
+pub(super) fn objects(text: &str) -> Vec<Value> {
     let all: Vec<Value> = serde_saphyr::from_multiple(text).unwrap();
     all.into_iter().filter(|it| !it.is_null()).collect()
 }

@@ -13,6 +13,7 @@ mod capabilities;
 mod chart;
 mod external_services;
 mod gateway_api_app;
+mod installing;
 mod rights;
 mod router;
 mod streams;
