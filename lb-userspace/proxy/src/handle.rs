@@ -104,7 +104,7 @@ impl Proxy {
         common.set_queue_delay_max(settings.queue_delay_max);
         let shared = Arc::clone(&common);
         let workers = Workers::start(count, move |index| Worker::new(index, Arc::clone(&shared)))?;
-        let names = Names::new(SystemResolver::new().map_err(io::Error::other)?);
+        let names = Names::new(SystemResolver::new()?);
         let followed = Arc::clone(&names);
         tokio::spawn(async move { followed.run().await });
         Ok(Self {

@@ -2,9 +2,16 @@
 
 use super::Upstream;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use hickory_resolver::{TokioResolver, config::LookupIpStrategy, net::NetError};
+use hickory_resolver::{
+    TokioResolver,
+    config::{LookupIpStrategy, ResolverConfig, ResolverOpts},
+    net::{NetError, runtime::TokioRuntimeProvider},
+    system_conf::parse_resolv_conf,
+};
 use std::{
     collections::HashMap,
+    fmt::Display,
+    fs, io,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{self, Duration},
@@ -13,6 +20,9 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep_until, timeout},
 };
+
+/// Says which name servers to ask.
+const CONFIGURATION: &str = "/etc/resolv.conf";
 
 /// A name is not asked for more often than this, whatever its TTL says.
 const TTL_MIN: Duration = Duration::from_secs(1);
@@ -168,9 +178,21 @@ impl Known {
 }
 
 impl SystemResolver {
-    /// Reads the system's configuration.
-    pub fn new() -> Result<Self, NetError> {
-        let mut builder = TokioResolver::builder_tokio()?;
+    /// Reads the system's configuration, `/etc/resolv.conf`. Errors name it.
+    pub fn new() -> io::Result<Self> {
+        let named = |error: &dyn Display| io::Error::other(format!("{CONFIGURATION}: {error}"));
+        let text = match fs::read_to_string(CONFIGURATION) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            text => text.map_err(|error| named(&error))?,
+        };
+        Self::with(&text).map_err(|error| named(&error))
+    }
+
+    fn with(configuration: &str) -> Result<Self, NetError> {
+        let (config, options) = parse(configuration)?;
+        let mut builder =
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        *builder.options_mut() = options;
         let options = builder.options_mut();
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         // When to ask again is decided above; a name that comes up must not wait for what a name
@@ -179,6 +201,15 @@ impl SystemResolver {
         options.negative_max_ttl = Some(TTL_MIN);
         Ok(Self(builder.build()?))
     }
+}
+
+/// Without a name server, or a file, the one of this machine is asked (resolv.conf(5)).
+fn parse(configuration: &str) -> Result<(ResolverConfig, ResolverOpts), NetError> {
+    let is_told = |line: &str| line.trim_start().starts_with("nameserver");
+    if configuration.lines().any(is_told) {
+        return parse_resolv_conf(configuration);
+    }
+    parse_resolv_conf(format!("{configuration}\nnameserver 127.0.0.1\n"))
 }
 
 impl Resolve for SystemResolver {
@@ -190,5 +221,26 @@ impl Resolve for SystemResolver {
             let ttl = found.valid_until().saturating_duration_since(time::Instant::now());
             Some(Answer { addresses: found.iter().collect(), ttl })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn servers(configuration: &str) -> Vec<String> {
+        let (config, _) = parse(configuration).unwrap();
+        config.name_servers().iter().map(|it| it.ip.to_string()).collect()
+    }
+
+    #[test]
+    fn the_name_servers_are_those_of_the_file_or_the_machines_own() {
+        assert_eq!(
+            servers("nameserver 192.0.2.53\nnameserver fd00::53"),
+            ["192.0.2.53", "fd00::53"]
+        );
+        for without in ["", "search example.com", "# nameserver 192.0.2.53"] {
+            assert_eq!(servers(without), ["127.0.0.1"], "{without:?}");
+        }
     }
 }
