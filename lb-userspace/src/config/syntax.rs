@@ -173,7 +173,8 @@ fn expectation(expected: &str) -> (String, String) {
         "sequence start" => ("expected a list", "write `- item` lines, or `[item, item]`"),
         "string scalar" => (
             "expected a text",
-            "a text that starts with `[`, `{` or another sign that YAML uses must be quoted",
+            "a single value belongs here, such as a name, not a mapping or a list; a text that starts \
+             with `[` or `{` must be quoted",
         ),
         other => return (format!("expected {other}"), String::new()),
     };
