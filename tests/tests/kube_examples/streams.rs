@@ -157,19 +157,23 @@ fn tcp_and_udp_routes_are_forwarded_by_the_kernel_in_their_shares() {
 fn a_route_that_changes_moves_new_connections_and_one_that_goes_ends_them() {
     let site = Site::start();
     let mut open = LongLived::open(site.lab.client(), site.database(), 40, &[]).unwrap();
-    let spec = json!({ "spec": { "rules": [{ "backendRefs": [
-        { "name": "blue", "port": 5432, "weight": 1 }, { "name": "green", "port": 5432, "weight": 9 },
-    ] }] } });
-    site.server.patch("TCPRoute", "shop/database", &spec).unwrap();
-    let mut last = Tally::default();
-    let moved = eventually(LIMIT, "new shares", || {
-        last = site.connect();
-        ((last.share("b1") - 0.1).abs() < SHARE_TOLERANCE / 2.0).then_some(())
-    });
-    assert!(moved.is_ok(), "{:?}\n{}", last.per_backend, site.daemon.lines().join("\n"));
-    assert_eq!(last.failures, []);
-    for ping in open.ping_all() {
-        assert_eq!(ping.result, Ok(()), "open connections stay where they are");
+    for (blue, green, tolerance) in [(1, 9, SHARE_TOLERANCE / 2.0), (0, 1, f64::EPSILON)] {
+        let spec = json!({ "spec": { "rules": [{ "backendRefs": [
+            { "name": "blue", "port": 5432, "weight": blue },
+            { "name": "green", "port": 5432, "weight": green },
+        ] }] } });
+        site.server.patch("TCPRoute", "shop/database", &spec).unwrap();
+        let share = f64::from(blue) / f64::from(blue + green);
+        let mut last = Tally::default();
+        let moved = eventually(LIMIT, "new shares", || {
+            last = site.connect();
+            ((last.share("b1") - share).abs() < tolerance).then_some(())
+        });
+        assert!(moved.is_ok(), "{:?}\n{}", last.per_backend, site.daemon.lines().join("\n"));
+        assert_eq!(last.failures, []);
+        for ping in open.ping_all() {
+            assert_eq!(ping.result, Ok(()), "open connections stay where they are");
+        }
     }
 
     site.server.delete("TCPRoute", "shop/database").unwrap();

@@ -49,14 +49,13 @@ fn takes(places: Vec<Place<'_>>, is_ipv4: bool, is_udp: bool) -> bool {
     backends(vec![(1, places)], is_ipv4, is_udp).values().any(|it| it.weight > 0)
 }
 
-/// The endpoints of each backend with its share; `None` = the proxy is needed.
+/// The endpoints of each backend with its share; `None` = the proxy is needed. Those of a backend
+/// without a share keep the connections they have.
 fn lots<'w>(cx: &mut Context<'_, 'w>, rule: &StreamRule) -> Option<Vec<(u32, Vec<Place<'w>>)>> {
     let mut lots = Vec::new();
     for backend in &rule.backend_refs {
         let places = cx.forwardable(backend)?;
-        if weight(backend) > 0 {
-            lots.push((weight(backend), places));
-        }
+        lots.push((weight(backend), places));
     }
     Some(lots)
 }
@@ -82,7 +81,7 @@ fn forward(
     let ports = vips.len();
     for ((port, is_udp), vips) in vips {
         // A backend that is there in the other family only has a share of this one's clients too.
-        let is_served = lots.iter().all(|(_, places)| {
+        let is_served = lots.iter().filter(|(share, _)| *share > 0).all(|(_, places)| {
             takes(places.clone(), is_ipv4, is_udp) || !takes(places.clone(), !is_ipv4, is_udp)
         });
         let backends = backends(lots.to_vec(), is_ipv4, is_udp);
