@@ -32,6 +32,7 @@ pub mod ours;
     reason = "fixtures and assertions of tests: a panic is how a row fails"
 )]
 pub mod packet;
+pub mod port;
 pub mod rivals;
 pub mod scale;
 pub mod server;

@@ -12,14 +12,16 @@ use std::{
 
 use lb_tests::{
     kube::ApiServer,
+    port::Port,
     wait::{binary, eventually},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything may take.
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
+/// How long anything may take on a busy machine: an API server that comes back is tried again after
+/// up to half a minute.
+pub(super) const LIMIT: Duration = Duration::from_mins(2);
 
 /// lbd with a configuration of its own; ends when dropped.
 pub(super) struct Daemon {
@@ -91,10 +93,14 @@ impl Daemon {
         .unwrap();
     }
 
-    /// Lines of its log with a text.
+    /// Lines of its log with a text, once there is one: what it prints is read a little later.
     pub(super) fn lines_with(&self, text: &str) -> Vec<String> {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().filter(|it| it.contains(text)).cloned().collect()
+        eventually(LIMIT, text, || {
+            let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            let found: Vec<_> = lines.iter().filter(|it| it.contains(text)).cloned().collect();
+            (!found.is_empty()).then_some(found)
+        })
+        .unwrap()
     }
 }
 
@@ -141,7 +147,8 @@ pub(super) fn backend(name: &'static str) -> u16 {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
+            // A client may be gone before it is accepted.
+            let Ok(mut stream) = stream else { continue };
             std::thread::spawn(move || {
                 let mut buffer = [0; 4096];
                 while stream.read(&mut buffer).is_ok_and(|count| count > 0) {
@@ -157,9 +164,13 @@ pub(super) fn backend(name: &'static str) -> u16 {
     port
 }
 
-/// A port that nobody listens at.
+/// A port that nobody listens at, and that nobody but lbd can until this process ends.
 pub(super) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static RESERVED: Mutex<Vec<Port>> = Mutex::new(Vec::new());
+    let port = Port::reserve().unwrap();
+    let number = port.number();
+    RESERVED.lock().unwrap_or_else(PoisonError::into_inner).push(port);
+    number
 }
 
 /// What a GET of `/` on a host gives: status and body; 0 if there is no answer.
@@ -173,7 +184,7 @@ pub(super) fn get_at(address: &str, port: u16, host: &str) -> (u16, String) {
     let Ok(mut stream) = std::net::TcpStream::connect((address, port)) else {
         return (0, String::new());
     };
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
     let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     let mut text = String::new();
     if stream.write_all(request.as_bytes()).is_err() || stream.read_to_string(&mut text).is_err() {

@@ -210,6 +210,7 @@ mod tests {
     use super::*;
     use crate::Objects;
     use serde_json::json;
+    use tokio::net::TcpSocket;
 
     fn cluster(port: u16, node: &str) -> Cluster {
         let mut objects = Objects::default();
@@ -231,8 +232,13 @@ mod tests {
         Cluster { name: "blue".into(), weight: 100, objects }
     }
 
-    fn free_port() -> u16 {
-        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    /// A port that nobody else is given as long as this is there; it is bound and does not listen.
+    fn reserved() -> (TcpSocket, u16) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind("0.0.0.0:0".parse().unwrap()).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        (socket, port)
     }
 
     async fn ask(port: u16) -> String {
@@ -251,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn a_node_with_endpoints_is_healthy_and_one_without_is_not() {
         let options = Options { node: Some("mine".to_owned()), ..Options::default() };
-        let port = free_port();
+        let (_reserved, port) = reserved();
         let mut answering = Answering::default();
         answering.tell(local(&[cluster(port, "mine")], &options));
         let text = ask(port).await;

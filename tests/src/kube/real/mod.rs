@@ -4,7 +4,7 @@ mod assets;
 mod keeper;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use super::access::Access;
 use super::hand::{DEFAULT_NAMESPACE, Hand, Reach};
 use crate::authority::Authority;
 use crate::lab::Process;
+use crate::port::Port;
 use crate::wait::eventually;
 
 pub(super) use assets::Assets;
@@ -23,7 +24,7 @@ use keeper::spawn;
 
 /// How long a server may take until it serves; a busy machine has other things to do.
 const START_LIMIT: Duration = Duration::from_mins(2);
-/// How often a start is tried: a port that was free may be taken before it is used.
+/// How often a start is tried.
 const STARTS_MAX: usize = 3;
 /// How much of what a server printed is shown when it fails.
 const LINES_SHOWN: usize = 20;
@@ -42,6 +43,7 @@ pub(super) struct Real {
     apiserver: Process,
     /// Dropped, and so ended, after its client.
     _etcd: Process,
+    _ports: [Port; 3],
 }
 
 impl Real {
@@ -81,7 +83,8 @@ impl Real {
 
     fn try_start(assets: &Assets, directory: &Path) -> Result<(Self, Hand)> {
         fs::create_dir_all(directory)?;
-        let [client, peer, port] = free_ports()?;
+        let ports = [Port::reserve()?, Port::reserve()?, Port::reserve()?];
+        let [client, peer, port] = ports.each_ref().map(Port::number);
         let mut etcd = Command::new(&assets.etcd);
         let client_url = format!("http://127.0.0.1:{client}");
         let peer_url = format!("http://127.0.0.1:{peer}");
@@ -98,7 +101,8 @@ impl Real {
         let apiserver = spawn(&apiserver(assets, directory, &authority, &tokens, client, port)?)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let authority_pem = authority.pem();
-        let mut real = Self { address, authority_pem, tokens, apiserver, _etcd: etcd };
+        let mut real =
+            Self { address, authority_pem, tokens, apiserver, _etcd: etcd, _ports: ports };
         let hand = Hand::new(&real.hand_access().kubeconfig())?;
         let is_ready = eventually(START_LIMIT, "a server with its first namespaces", || {
             let is_running = real.apiserver.is_running();
@@ -173,14 +177,6 @@ fn apiserver(
         command.args(["--insecure-port=0", "--feature-gates=IPv6DualStack=true"]);
     }
     Ok(command)
-}
-
-/// Ports that are free now.
-fn free_ports() -> Result<[u16; 3]> {
-    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    // All of them are bound at once, so that they differ.
-    let [a, b, c] = [listen()?, listen()?, listen()?];
-    Ok([a.local_addr()?.port(), b.local_addr()?.port(), c.local_addr()?.port()])
 }
 
 fn token() -> String {
