@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use lb_kube::{
-    Candidate, Cluster, GATEWAY_CONTROLLER, Lowered, Notice, ObjectId, ObjectKey, ObjectKind,
-    Objects, Options, Pool, Status, Versions, World, Writer, elect, lower,
+    Candidate, Cluster, Counts, GATEWAY_CONTROLLER, Lowered, Notice, ObjectId, ObjectKey,
+    ObjectKind, Objects, Options, Pool, Status, Versions, World, Writer, elect, lower,
 };
 use lb_tests::kube::ApiServer;
 use lb_tests::wait::eventually;
@@ -83,7 +83,7 @@ fn of_two_replicas_one_writes_until_it_stops() -> Result<()> {
     stage.runtime.block_on(first.release());
     stage.settled(&two)?;
     assert!(*second.leads().borrow());
-    assert_eq!(two.counts().writes.len(), 2, "the route, and the gateway that counts it");
+    counted(&two, "the route, and the gateway that counts it", |it| it.writes.len() == 2)?;
     let lease = stage.api.get("Lease", "shop/status")?.context("the Lease")?;
     assert_eq!(lease["spec"]["holderIdentity"], "second");
     assert_eq!(lease["spec"]["leaseTransitions"], 1);
@@ -127,7 +127,7 @@ fn what_others_say_meanwhile_is_kept() -> Result<()> {
     stage.api.eventually("HTTPRoute", "shop/web", "both say something", |it| {
         parents(it) == ["other.example/c", GATEWAY_CONTROLLER]
     })?;
-    assert_eq!(writer.counts().conflicts_total, 1);
+    counted(&writer, "one conflict", |it| it.conflicts_total == 1)?;
 
     stage.api.patch("HTTPRoute", "shop/web", &json!({"spec": {"parentRefs": []}}))?;
     writer.publish(stage.objects()?, stage.lowered()?);
@@ -146,7 +146,7 @@ fn a_server_that_fails_gets_the_status_later() -> Result<()> {
     faults.fail_writes(4, 500);
     writer.publish(stage.objects()?, stage.lowered()?);
     stage.settled(&writer)?;
-    assert_eq!(writer.counts().failures_total, 4);
+    counted(&writer, "each failure", |it| it.failures_total == 4)?;
 
     // It was done, but nobody said so: the truth is looked up, not written again.
     stage.api.apply_many(vec![route("more", "edge")])?;
@@ -174,11 +174,10 @@ fn a_notice_is_one_event_however_often_it_is_said() -> Result<()> {
         let lowered = Lowered { notices, ..Lowered::default() };
         writer.publish(objects.clone(), Arc::new(lowered));
     };
-    let told = |count: u64| move |writer: &Writer| writer.counts().events_total == count;
     say(vec![notice("odd")]);
-    eventually(LIMIT, "the first Event", || told(1)(&writer).then_some(()))?;
+    counted(&writer, "the first Event", |it| it.events_total == 1)?;
     say(vec![notice("odd"), notice("odder")]);
-    eventually(LIMIT, "the second Event", || told(2)(&writer).then_some(()))?;
+    counted(&writer, "the second Event", |it| it.events_total == 2)?;
     let events = stage.api.list("events.k8s.io/v1/Event")?;
     let mut notes: Vec<_> = events.iter().map(|it| it["note"].clone()).collect();
     notes.sort_by_key(ToString::to_string);
@@ -295,6 +294,13 @@ impl Stage {
         }
         Ok(counts)
     }
+}
+
+/// Waits until a writer has counted what it should: it counts when the server's answer comes, and the
+/// object is as it should be before that.
+fn counted(writer: &Writer, what: &str, is_so: impl Fn(&Counts) -> bool) -> Result<()> {
+    eventually(LIMIT, what, || is_so(&writer.counts()).then_some(()))
+        .with_context(|| format!("{:?}", writer.counts()))
 }
 
 /// Whether an object says what it should, as far as it says how far it looked.

@@ -16,7 +16,7 @@ use crate::wait::eventually;
 /// Names a folder of definitions of the Gateway API to use instead of those of the crate.
 const FOLDER: &str = "LB_GATEWAY_API_CRDS";
 /// How long a server may take to serve a kind after its definition.
-const SERVED_LIMIT: Duration = Duration::from_mins(1);
+const SERVED_LIMIT: Duration = Duration::from_mins(2);
 /// The first minor version that knows rules in schemas (`x-kubernetes-validations`).
 const MINOR_WITH_RULES: u32 = 25;
 /// Deepest schema that is looked into.

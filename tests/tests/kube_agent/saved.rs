@@ -102,13 +102,16 @@ fn a_damaged_state_is_ignored_and_hurts_no_other() {
     let route =
         service("late", backend("green"), "late.example").replace("name: web", "name: green");
     green.apply(&route).unwrap();
+    let await_served = |port: u16, host: &str| {
+        eventually(LIMIT, host, || {
+            let answers = (1..10).map(|it| get_at(&format!("127.0.0.{it}"), port, host));
+            answers.into_iter().any(|it| it.0 == 200).then_some(())
+        })
+        .unwrap();
+    };
     let mut daemon = Daemon::start(&[("blue", &blue), ("green", &green)]);
-    eventually(LIMIT, "green", || {
-        let answers =
-            (1..10).map(|it| get_at(&format!("127.0.0.{it}"), green_port, "late.example"));
-        answers.into_iter().any(|it| it.0 == 200).then_some(())
-    })
-    .unwrap();
+    await_served(blue_port, "shop.example");
+    await_served(green_port, "late.example");
     daemon.restart(|directory| {
         let path = saved(directory, "blue");
         let mut bytes = fs::read(&path).unwrap();
@@ -118,12 +121,7 @@ fn a_damaged_state_is_ignored_and_hurts_no_other() {
         blue.go_down();
         green.go_down();
     });
-    eventually(LIMIT, "green", || {
-        let answers =
-            (1..10).map(|it| get_at(&format!("127.0.0.{it}"), green_port, "late.example"));
-        answers.into_iter().any(|it| it.0 == 200).then_some(())
-    })
-    .unwrap();
+    await_served(green_port, "late.example");
     daemon.await_state("green", "saved");
     daemon.await_state("blue", "away");
     assert_eq!(get(blue_port, "shop.example").0, 0, "nothing of blue is known");
@@ -131,11 +129,7 @@ fn a_damaged_state_is_ignored_and_hurts_no_other() {
     assert!(lines.len() == 1 && lines[0].contains("blue.saved"), "{lines:?}");
     blue.come_up();
     daemon.await_state("blue", "watching");
-    eventually(LIMIT, "blue", || {
-        let answers = (1..10).map(|it| get_at(&format!("127.0.0.{it}"), blue_port, "shop.example"));
-        answers.into_iter().any(|it| it.0 == 200).then_some(())
-    })
-    .unwrap();
+    await_served(blue_port, "shop.example");
 }
 
 #[test]
