@@ -58,8 +58,8 @@ pub struct Agent {
     task: JoinHandle<()>,
 }
 
-/// How long the end may take: a Lease is given back.
-const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the end may take: what clusters have is written to a disk that may be slow.
+const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Who the agent speaks with.
 #[derive(Debug)]

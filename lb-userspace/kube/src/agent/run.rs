@@ -14,7 +14,7 @@ use crate::{
     saved::{Keeper, Shelf},
     watch::{ClusterWatch, Report, Reports},
 };
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -24,7 +24,7 @@ use tokio::{
     runtime::{Handle, RuntimeFlavor},
     sync::{mpsc, oneshot, watch},
     task::block_in_place,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 /// Reports on their way to the agent. When full, reading from API servers waits.
@@ -50,6 +50,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// How long a change of statuses alone waits for others, until it is compared with what is said.
 const REPEAT_WAIT: Duration = Duration::from_millis(500);
+
+/// How long it may take at the end to give a Lease back: its API server may not answer.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often reports about clusters are told, at most.
 const REPORT_PERIOD: Duration = Duration::from_millis(200);
@@ -195,7 +198,9 @@ impl Run {
     /// Leaves everything to the next.
     async fn end(self) {
         let keeping = self.tracked.into_iter().map(Tracked::end);
-        futures_util::future::join(join_all(keeping), self.writing.end()).await;
+        let releasing = timeout(RELEASE_TIMEOUT, self.writing.end());
+        // A Lease that is not given back ends by itself.
+        join(join_all(keeping), releasing).await.1.ok();
     }
 
     /// Watches the clusters that the operator names, in that order; those that are watched as they
