@@ -76,7 +76,7 @@ impl Shelf {
         fs::set_permissions(&self.directory, Permissions::from_mode(DIRECTORY_MODE))?;
         let path = self.path(&options.name);
         // A predecessor that hands over may be writing, too.
-        let name = format!("{}.{}{UNFINISHED}", options.name, std::process::id());
+        let name = unfinished(&options.name, std::process::id());
         let unfinished = self.directory.join(name);
         let stored = put(&unfinished, &path, options, objects, assigned);
         if stored.is_err() {
@@ -93,20 +93,32 @@ impl Shelf {
         opened.set_modified(SystemTime::now())
     }
 
-    /// Removes what was kept of clusters that are no longer watched, and what was never finished.
+    /// Removes what was kept of clusters that are no longer watched, and what was never finished by
+    /// those who are gone.
     pub(crate) fn tidy(&self, clusters: &BTreeSet<String>) {
         let Ok(entries) = fs::read_dir(&self.directory) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
             let is_left = name.strip_suffix(SUFFIX).is_some_and(|it| !clusters.contains(it));
-            if (is_left || name.ends_with(UNFINISHED))
+            if (is_left || is_abandoned(name))
                 && let Err(error) = fs::remove_file(entry.path())
             {
                 tracing::warn!(%error, path = %entry.path().display(), "cannot be removed");
             }
         }
     }
+}
+
+/// The name of the file that a process writes.
+fn unfinished(cluster: &str, process: u32) -> String {
+    format!("{cluster}.{process}{UNFINISHED}")
+}
+
+/// Whether a file was being written by a process that is gone.
+fn is_abandoned(name: &str) -> bool {
+    let process = name.strip_suffix(UNFINISHED).and_then(|it| it.rsplit_once('.'));
+    process.is_some_and(|(_, process)| !Path::new("/proc").join(process).exists())
 }
 
 fn put(

@@ -53,9 +53,19 @@ fn a_state_is_as_old_as_it_was_last_confirmed() {
 fn what_nobody_wants_any_more_goes() {
     let (_directory, shelf) = stored();
     shelf.store(&options("green"), &Objects::default(), &Assigned::new()).unwrap();
-    fs::write(shelf.directory.join("green.1.unfinished"), "half").unwrap();
+    // One more than there can be: linux/threads.h, PID_MAX_LIMIT.
+    fs::write(shelf.directory.join(unfinished("green", (4 << 20) + 1)), "half").unwrap();
     shelf.tidy(&BTreeSet::from(["green".to_owned()]));
     let left: Vec<_> = fs::read_dir(&shelf.directory).unwrap().flatten().collect();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].path(), shelf.path("green"));
+}
+
+#[test]
+fn what_is_being_written_is_left_to_who_writes_it() {
+    let (_directory, shelf) = stored();
+    let path = shelf.directory.join(unfinished("blue", std::process::id()));
+    fs::write(&path, "half").unwrap();
+    shelf.tidy(&BTreeSet::from(["blue".to_owned()]));
+    assert!(path.exists());
 }
