@@ -23,7 +23,7 @@ use super::{Answer, Suite};
 use crate::authority::Issued;
 
 /// How long one request may take.
-pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// How TLS is spoken.
 #[derive(Clone, Debug)]

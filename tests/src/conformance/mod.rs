@@ -20,4 +20,4 @@ pub use case::Case;
 pub use echo::{Echo, Speaks};
 pub use feature::{Feature, PROFILES, Profile};
 pub use space::Space;
-pub use suite::Suite;
+pub use suite::{LIMIT, Suite};

@@ -15,6 +15,10 @@ use tokio::{
 use super::{Space, Suite, Trust, ask::ANSWER_LIMIT, suite::LIMIT};
 use crate::{origin::WEBSOCKET_KEY, wait::eventually};
 
+/// How long an answer to a datagram takes that is asked for again and again, or that there should not
+/// be.
+const SOON: Duration = Duration::from_secs(1);
+
 impl Suite {
     /// The first line that a stream of bytes gives: the name of the backend.
     pub fn line(&self, address: IpAddr, port: u16, trust: Option<&Trust>) -> Result<String> {
@@ -32,12 +36,21 @@ impl Suite {
 
     /// The answer to a datagram.
     pub fn datagram(&self, address: IpAddr, port: u16, text: &str) -> Result<String> {
+        self.datagram_within(ANSWER_LIMIT, (address, port), text)
+    }
+
+    /// The answer to a datagram that may be lost.
+    pub fn datagram_soon(&self, address: IpAddr, port: u16, text: &str) -> Result<String> {
+        self.datagram_within(SOON, (address, port), text)
+    }
+
+    fn datagram_within(&self, limit: Duration, to: (IpAddr, u16), text: &str) -> Result<String> {
         self.runtime.block_on(async {
             let socket = UdpSocket::bind("127.0.0.1:0").await?;
-            socket.connect((address, port)).await?;
+            socket.connect(to).await?;
             socket.send(text.as_bytes()).await?;
             let mut buffer = [0; 2_048];
-            let length = timeout(Duration::from_secs(1), socket.recv(&mut buffer)).await??;
+            let length = timeout(limit, socket.recv(&mut buffer)).await??;
             let answer = buffer.get(..length).unwrap_or_default();
             Ok(String::from_utf8_lossy(answer).into_owned())
         })
@@ -89,7 +102,7 @@ impl Space {
     /// Waits until a datagram reaches a backend of this Service.
     pub fn datagram_from(&self, address: IpAddr, port: u16, service: &str) {
         let word = || {
-            let answer = self.suite().datagram(address, port, "ping")?;
+            let answer = self.suite().datagram_soon(address, port, "ping")?;
             let (name, text) = answer.split_once(' ').context("a name")?;
             ensure!(text == "ping", "answered {answer:?}");
             Ok(name.to_owned())

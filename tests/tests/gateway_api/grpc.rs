@@ -130,16 +130,17 @@ fn grpc_route_weight() {
                  30}, {name: three, port: 8080, weight: 0}]";
     let (space, address) = routed("grpc-weight", rules);
     let ask = call(address, "/echo.Echo/Any");
-    space.status(&ask, 200);
-    space.ask(&ask, "a backend answers", |it| it.echoed.is_some());
+    for service in ["one", "two"] {
+        space.reaches(&ask, service);
+    }
     let mut two = 0;
-    for _ in 0..200 {
+    for _ in 0..400 {
         let answer = ask.once(space.suite()).unwrap();
         assert!(answer.is_from("one") || answer.is_from("two"), "{answer:?}");
         two += u32::from(answer.is_from("two"));
     }
-    // Six standard deviations of a binomial distribution.
-    assert!((21..=99).contains(&two), "{two} of 200 where 60 are expected");
+    // More than six standard deviations of a binomial distribution: one run of 10^10 is beyond.
+    assert!((60..=180).contains(&two), "{two} of 400 where 120 are expected");
 }
 
 #[test]

@@ -1,15 +1,12 @@
 //! TCPRoute.
 
 use super::scene::{PARENT, space};
-use lb_tests::{
-    conformance::{
-        Case,
-        Feature::{ReferenceGrant, TCPRoute},
-        Space, Speaks,
-    },
-    wait::eventually,
+use lb_tests::conformance::{
+    Case,
+    Feature::{ReferenceGrant, TCPRoute},
+    Space, Speaks,
 };
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 pub(crate) const CASES: &[Case] = &[
     Case::provisional(
@@ -175,16 +172,15 @@ fn tcp_route_weighted_routing() {
          {name: some, port: 8080, weight: 30}, {name: none, port: 8080, weight: 0}]}]",
     );
     let address = space.address("gateway");
-    let first = eventually(Duration::from_secs(30), "a line", || {
-        space.suite().line(address, 9000, None).ok()
-    });
-    first.unwrap();
+    for service in ["most", "some"] {
+        space.line_from(address, 9000, None, service);
+    }
     let mut some = 0;
-    for _ in 0..200 {
+    for _ in 0..400 {
         let line = space.suite().line(address, 9000, None).unwrap();
         assert_ne!(line, "none-0");
         some += u32::from(line == "some-0");
     }
-    // Six standard deviations of a binomial distribution.
-    assert!((21..=99).contains(&some), "{some} of 200 where 60 are expected");
+    // More than six standard deviations of a binomial distribution: one run of 10^10 is beyond.
+    assert!((60..=180).contains(&some), "{some} of 400 where 120 are expected");
 }

@@ -8,10 +8,11 @@ use lb_tests::{
             GatewayAddressEmpty, GatewayInfrastructurePropagation, GatewayStaticAddresses,
             HTTPRoute,
         },
+        LIMIT,
     },
     wait::eventually,
 };
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 pub(crate) const CASES: &[Case] = &[
     Case::provisional(
@@ -92,7 +93,7 @@ fn gateway_infrastructure() {
         );
     };
     let made = |label: &str| {
-        let service = eventually(Duration::from_secs(30), "a Service of the Gateway", || {
+        let service = eventually(LIMIT, "a Service of the Gateway", || {
             let services = space.suite().server.list("Service").ok()?;
             services.into_iter().find(|it| {
                 let metadata = &it["metadata"];

@@ -10,11 +10,11 @@ use lb_tests::{
             GatewayFrontendClientCertificateValidation,
             GatewayFrontendClientCertificateValidationInsecureFallback, HTTPRoute, ReferenceGrant,
         },
-        Space, Speaks, Suite, Trust,
+        LIMIT, Space, Speaks, Suite, Trust,
     },
     wait::eventually,
 };
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 pub(crate) const CASES: &[Case] = &[
     Case::upstream(
@@ -90,8 +90,7 @@ fn clients(suite: &Suite) -> [Trust; 3] {
 
 /// Waits until no request is answered.
 fn is_refused(space: &Space, ask: &Ask) {
-    let refused =
-        eventually(Duration::from_secs(30), "it is refused", || ask.once(space.suite()).err());
+    let refused = eventually(LIMIT, "it is refused", || ask.once(space.suite()).err());
     refused.unwrap();
 }
 

@@ -5,11 +5,10 @@ use lb_tests::{
     conformance::{
         Case,
         Feature::{HTTPRoute, HTTPRouteBackendProtocolH2C, HTTPRouteBackendProtocolWebSocket},
-        Speaks,
+        LIMIT, Speaks,
     },
     wait::eventually,
 };
-use std::time::Duration;
 
 pub(crate) const CASES: &[Case] = &[
     Case::upstream("HTTPRouteWeight", "http_route_weight", &[HTTPRoute]),
@@ -38,15 +37,17 @@ fn http_route_weight() {
                  weight: 30}, {name: none, port: 8080, weight: 0}]";
     let (space, address) = routed("weight", &["most", "some", "none"], rules);
     let ask = get(address, "any.example", "/");
-    space.status(&ask, 200);
+    for service in ["most", "some"] {
+        space.reaches(&ask, service);
+    }
     let mut some = 0;
-    for _ in 0..200 {
+    for _ in 0..400 {
         let answer = ask.once(space.suite()).unwrap();
         assert!(answer.is_from("some") || answer.is_from("most"), "{answer:?}");
         some += u32::from(answer.is_from("some"));
     }
-    // Six standard deviations of a binomial distribution.
-    assert!((21..=99).contains(&some), "{some} of 200 where 60 are expected");
+    // More than six standard deviations of a binomial distribution: one run of 10^10 is beyond.
+    assert!((60..=180).contains(&some), "{some} of 400 where 120 are expected");
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn http_route_backend_protocol_web_socket() {
     space.attach("HTTPRoute", "route", PARENT, "", "web");
     let address = space.address("gateway");
     let mut last = String::new();
-    let echoed = eventually(Duration::from_secs(30), "a WebSocket", || {
+    let echoed = eventually(LIMIT, "a WebSocket", || {
         let told = space.suite().websocket(address, 80, "any.example", "over the web");
         told.map_err(|error| last = format!("{error:#}")).ok()
     });

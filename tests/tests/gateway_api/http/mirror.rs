@@ -8,11 +8,11 @@ use lb_tests::{
             HTTPRoute, HTTPRouteRequestMirror, HTTPRouteRequestMultipleMirrors,
             HTTPRouteRequestPercentageMirror,
         },
-        Space,
+        LIMIT, Space,
     },
     wait::eventually,
 };
-use std::time::Duration;
+use std::net::IpAddr;
 
 pub(crate) const CASES: &[Case] = &[
     Case::upstream(
@@ -39,14 +39,22 @@ fn mirror(name: &str, share: &str) -> String {
     )
 }
 
+/// A rule that leads to a backend of copies by itself.
+fn known(name: &str) -> String {
+    rule(&format!("/only-{name}"), "", name)
+}
+
+/// Waits until a backend of copies can be asked: until then copies to it are lost.
+fn is_known(space: &Space, address: IpAddr, name: &str) {
+    space.reaches(&get(address, "any.example", &format!("/only-{name}")), name);
+}
+
 fn copies(space: &Space, service: &str, path: &str) -> usize {
     space.asked(service).iter().filter(|it| *it == path).count()
 }
 
 fn gets_a_copy(space: &Space, service: &str, path: &str) {
-    let seen = eventually(Duration::from_secs(20), "a copy", || {
-        (copies(space, service, path) > 0).then_some(())
-    });
+    let seen = eventually(LIMIT, "a copy", || (copies(space, service, path) > 0).then_some(()));
     seen.unwrap();
 }
 
@@ -58,8 +66,10 @@ fn http_route_request_mirror() {
          set}}]}}}}, {}]",
         mirror("copy", "")
     );
-    let rules = [rule("/mirrored", &filters, "web"), rule("/changed", &changed, "web")];
+    let rules =
+        [rule("/mirrored", &filters, "web"), rule("/changed", &changed, "web"), known("copy")];
     let (space, address) = routed("mirror", &["web", "copy"], &rules.concat());
+    is_known(&space, address, "copy");
     space.reaches(&get(address, "any.example", "/mirrored"), "web");
     gets_a_copy(&space, "copy", "/mirrored");
     let answer = space.reaches(&get(address, "any.example", "/changed"), "web");
@@ -70,8 +80,11 @@ fn http_route_request_mirror() {
 #[test]
 fn http_route_request_multiple_mirrors() {
     let filters = format!("filters: [{}, {}]", mirror("copy", ""), mirror("other", ""));
-    let rules = rule("/", &filters, "web");
-    let (space, address) = routed("mirrors", &["web", "copy", "other"], &rules);
+    let rules = [rule("/", &filters, "web"), known("copy"), known("other")];
+    let (space, address) = routed("mirrors", &["web", "copy", "other"], &rules.concat());
+    for copy in ["copy", "other"] {
+        is_known(&space, address, copy);
+    }
     space.reaches(&get(address, "any.example", "/mirrored"), "web");
     for copy in ["copy", "other"] {
         gets_a_copy(&space, copy, "/mirrored");
@@ -86,11 +99,13 @@ fn http_route_request_percentage_mirror() {
         rule("/fraction", &filters(", fraction: {numerator: 25, denominator: 50}"), "web"),
         rule("/none", &filters(", percent: 0"), "web"),
         rule("/all", &filters(", percent: 100"), "web"),
+        known("copy"),
     ];
     let (space, address) = routed("mirror-share", &["web", "copy"], &rules.concat());
-    let asks = 300;
-    // Six standard deviations of a binomial distribution on either side.
-    for (path, least, most) in [("/percent", 18, 102), ("/fraction", 98, 202), ("/none", 0, 0)] {
+    is_known(&space, address, "copy");
+    let asks = 400;
+    // More than six standard deviations of a binomial distribution on either side.
+    for (path, least, most) in [("/percent", 28, 134), ("/fraction", 135, 265), ("/none", 0, 0)] {
         let ask = get(address, "any.example", path);
         space.reaches(&ask, "web");
         let before = copies(&space, "copy", path);
@@ -98,8 +113,7 @@ fn http_route_request_percentage_mirror() {
             assert!(ask.once(space.suite()).unwrap().is_from("web"));
         }
         let count = || copies(&space, "copy", path) - before;
-        let enough =
-            eventually(Duration::from_secs(20), "copies", || (count() >= least).then_some(()));
+        let enough = eventually(LIMIT, "copies", || (count() >= least).then_some(()));
         enough.unwrap();
         assert!(count() <= most, "{path}: {} copies of {asks}", count());
     }
