@@ -140,6 +140,16 @@ impl Site {
         assert!(same.is_ok(), "{last:#?}");
     }
 
+    /// Waits until the clients' connections are over: what ends them is for the proxy, too.
+    fn await_closed(&self) {
+        let words = ["ss", "--tcp", "--no-header", "--numeric", "state", "connected"];
+        let words = [&words[..], &["exclude", "time-wait"]].concat();
+        for client in self.clients() {
+            let are_closed = || client.run(&words).ok()?.stdout.is_empty().then_some(());
+            eventually(LIMIT, "no connection left", are_closed).unwrap();
+        }
+    }
+
     /// Waits until new flows of UDP to the name server go to so many pods, at both routers.
     fn await_dns_pods(&self, dns: SocketAddr, count: u32) {
         let vips = [format!("{dns}/tcp"), format!("{dns}/udp")];
@@ -191,6 +201,7 @@ fn hosts_and_ports_lead_to_the_pods_of_the_clusters_that_name_them() {
     site.await_same_tables(5);
     site.await_dns_pods(dns, 4);
 
+    site.await_closed();
     let before = [0, 1].map(|it| steered(&site.routers[it]));
     for client in site.clients() {
         assert_from(&connect(client, dns), &["b1", "b2", "b3", "b4"]);

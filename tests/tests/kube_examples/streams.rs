@@ -74,9 +74,9 @@ spec:
 ";
 
 /// Connections and exchanges of a run.
-const COUNT: u64 = 400;
-/// How far a share may be from what it should be: more than six standard deviations of as many
-/// draws.
+const COUNT: u64 = 500;
+/// How far a share may be from what it should be: almost seven standard deviations of as many draws,
+/// one run of 10^10 is beyond.
 const SHARE_TOLERANCE: f64 = 0.15;
 
 /// A cluster with the wishes on two backends, its API server on the third, and a router.

@@ -103,14 +103,31 @@ fn listen(host: &Host, port: u16) -> TcpListener {
     TcpListener::from_std(listener).unwrap()
 }
 
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, mut life: Life) {
+/// Takes connections until the pod ends, those too that had come before and that nobody had time for.
+async fn accept_all(
+    listener: TcpListener,
+    mut life: Life,
+    take: impl Fn(TcpStream, SocketAddr, Life),
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = life.is_over() => return,
+            () = life.is_over() => break,
         };
-        let Ok((stream, _)) = accepted else { continue };
-        let (life, tls) = (life.clone(), tls.clone());
+        if let Ok((stream, from)) = accepted {
+            take(stream, from, life.clone());
+        }
+    }
+    let listener = listener.into_std().unwrap();
+    while let Ok((stream, from)) = listener.accept() {
+        stream.set_nonblocking(true).unwrap();
+        take(TcpStream::from_std(stream).unwrap(), from, life.clone());
+    }
+}
+
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, life: Life) {
+    let take = |stream: TcpStream, _: SocketAddr, life: Life| {
+        let tls = tls.clone();
         tokio::spawn(async move {
             match tls {
                 None => http(stream, life).await,
@@ -121,7 +138,8 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, mut life: Life)
                 }
             }
         });
-    }
+    };
+    accept_all(listener, life, take).await;
 }
 
 async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, mut life: Life) {
@@ -184,16 +202,11 @@ async fn answer(
     Response::new(Full::new(Bytes::from_static(BODY.as_bytes())).boxed())
 }
 
-async fn accept_lines(listener: TcpListener, mut life: Life) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = life.is_over() => return,
-        };
-        if let Ok((stream, from)) = accepted {
-            tokio::spawn(echo(stream, from, life.clone()));
-        }
-    }
+async fn accept_lines(listener: TcpListener, life: Life) {
+    let take = |stream: TcpStream, from: SocketAddr, life: Life| {
+        tokio::spawn(echo(stream, from, life));
+    };
+    accept_all(listener, life, take).await;
 }
 
 /// As `lb-peer` does it: a line that tells who this is and who that is, then what comes.
@@ -210,14 +223,20 @@ async fn echo(mut stream: TcpStream, from: SocketAddr, life: Life) -> Option<()>
 
 async fn answer_datagrams(socket: UdpSocket, mut life: Life) {
     let mut buffer = [0; 2048];
+    let answer = |datagram: &[u8], from: SocketAddr, name: &str| {
+        [format!("{name} {from}\n").as_bytes(), datagram].concat()
+    };
     loop {
         let received = tokio::select! {
             received = socket.recv_from(&mut buffer) => received,
-            () = life.is_over() => return,
+            () = life.is_over() => break,
         };
         let Ok((count, from)) = received else { continue };
-        let mut answer = format!("{} {from}\n", life.name).into_bytes();
-        answer.extend(buffer.iter().take(count));
-        socket.send_to(&answer, from).await.ok();
+        socket.send_to(&answer(&buffer[..count], from, &life.name), from).await.ok();
+    }
+    // As of connections, those too that had come before.
+    let socket = socket.into_std().unwrap();
+    while let Ok((count, from)) = socket.recv_from(&mut buffer) {
+        socket.send_to(&answer(&buffer[..count], from, &life.name), from).ok();
     }
 }
