@@ -1,7 +1,10 @@
 //! What an operator does with the chart, by Helm itself, on a real API server.
 
-use super::chart::{chart, objects, program};
-use lb_tests::kube::ApiServer;
+use super::{
+    bed::LIMIT,
+    chart::{chart, objects, program},
+};
+use lb_tests::{kube::ApiServer, wait::eventually};
 use serde_json::Value;
 use std::{
     fs,
@@ -66,8 +69,12 @@ fn helm_installs_upgrades_and_removes_the_chart() {
         return;
     }
     server.install_crds().unwrap();
-    // That is the chart's own.
+    // That is the chart's own. The server takes a definition away after its objects, and tells Helm of
+    // a group a little after it serves it.
     server.delete(DEFINITION, POOLS).unwrap();
+    let is_gone = || server.get(DEFINITION, POOLS).unwrap().is_none().then_some(());
+    eventually(LIMIT, "no definition of pools", is_gone).unwrap();
+    eventually(LIMIT, "a known GatewayClass", || server.list("GatewayClass").ok()).unwrap();
     let helm = Helm { program: &program, server: &server };
     let install = |chart: &str| helm.output(&["install", "lb", chart, "--create-namespace"]);
 

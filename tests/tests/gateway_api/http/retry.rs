@@ -131,7 +131,8 @@ fn tried(space: &Space, address: IpAddr, path: &str, tries: usize) -> u16 {
         assert!(count <= tries, "{path}: {count} tries");
         (count == tries).then_some(answer.status)
     });
-    status.unwrap_or_else(|| panic!("{path} was never tried {tries} times"))
+    assert!(status.is_some(), "{path} was never tried {tries} times");
+    status.unwrap()
 }
 
 #[test]
