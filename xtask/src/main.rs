@@ -47,7 +47,7 @@ enum Task {
     Bench(bench::Options),
     /// Ask ours and its rivals what strict HTTP is, side by side
     Strict(strict::Options),
-    /// Fuzz the pure packet path
+    /// Fuzz what reads the bytes of others
     Fuzz(fuzz::Options),
     /// Load every eBPF program on several kernels
     Verify(verify::Options),

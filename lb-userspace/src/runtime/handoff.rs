@@ -237,6 +237,8 @@ fn receive(socket: &OwnedFd) -> Result<(Message, Vec<OwnedFd>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use rustix::net::socketpair;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_successor_gets_the_lock_and_every_socket() {
@@ -274,5 +276,61 @@ mod tests {
             (it.address, it.transport, it.sockets.len(), steered)
         };
         sockets.groups().map(one).collect()
+    }
+
+    /// A message, or something like one.
+    fn said() -> impl Strategy<Value = Vec<u8>> {
+        let message = prop_oneof![
+            Just(Message::TakeOver),
+            Just(Message::Lock),
+            any::<(SocketAddr, bool, bool)>().prop_map(|(address, is_udp, is_steered)| {
+                Message::Sockets { address, is_udp, is_steered }
+            }),
+            Just(Message::End),
+            Just(Message::Ready),
+        ];
+        let text = message.prop_map(|it| serde_json::to_vec(&it).unwrap());
+        let cut = (text.clone(), any::<prop::sample::Index>()).prop_map(|(mut text, at)| {
+            text.truncate(at.index(text.len()).max(1));
+            text
+        });
+        let bytes = prop::collection::vec(any::<u8>(), 1..2 * MESSAGE_BYTES_MAX);
+        prop_oneof![6 => text, 1 => cut, 1 => bytes]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_predecessor_says_is_taken_or_refused(
+            all in prop::collection::vec((said(), 0_usize..4), 0..8),
+        ) {
+            let flags = SocketFlags::CLOEXEC;
+            let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+            let (ours, theirs) = pair.unwrap();
+            let any = fs::File::open("/dev/null").unwrap();
+            let is_whole = |text: &[u8]| serde_json::from_slice::<Message>(text).ok();
+            for (text, count) in &all {
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+                let mut ancillary = SendAncillaryBuffer::new(&mut space);
+                let descriptors = vec![any.as_fd(); *count];
+                if *count > 0 {
+                    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+                }
+                let text = [IoSlice::new(text)];
+                sendmsg(&theirs, &text, &mut ancillary, SendFlags::NOSIGNAL).unwrap();
+            }
+            drop(theirs);
+            let taken = Predecessor(ours).take();
+            let told = all.iter().map(|(text, count)| (is_whole(text), *count));
+            let until_end: Vec<_> =
+                told.take_while(|(message, _)| *message != Some(Message::End)).collect();
+            let good = |(message, _): &(Option<Message>, usize)| {
+                matches!(message, Some(Message::Lock | Message::Sockets { .. }))
+            };
+            let last_lock = until_end.iter().rev().find(|it| it.0 == Some(Message::Lock));
+            let is_good = until_end.len() < all.len()
+                && until_end.iter().all(good)
+                && last_lock.is_some_and(|(_, count)| *count > 0);
+            prop_assert_eq!(taken.is_ok(), is_good, "{:?}", taken.map(drop));
+        }
     }
 }

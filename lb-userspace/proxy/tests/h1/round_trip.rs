@@ -152,6 +152,21 @@ fn frames(pieces: &[Vec<u8>], has_length: bool, trailer: bool) -> Body {
     frames.body()
 }
 
+#[test]
+fn what_is_wrong_first_counts_however_it_arrives() {
+    let long = "a".repeat(LIMITS.bytes_max);
+    for (bytes, expected) in [
+        ("G / HTTP/0.1\r\na\n".to_owned(), "VersionUnknown"),
+        (format!("G / HTTP/2.0\r\na: {long}"), "VersionUnknown"),
+        (format!("G / HTTP/1.1\r\na: {long}\n"), "HeaderTooLarge"),
+        (format!("G /{long}\n"), "TargetTooLong"),
+    ] {
+        for piece in [1, 7, bytes.len()] {
+            assert_eq!(request(bytes.as_bytes(), &[piece]), expected, "{piece} of {bytes}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::{Cluster, ObjectKey, ObjectKind, World, lower};
+use proptest::prelude::*;
 use std::{fs, path::Path};
 
 fn options(name: &str) -> ClusterOptions {
@@ -106,4 +107,31 @@ fn an_object_that_this_version_cannot_read_hurts_no_other() {
     bytes.extend(format!("{END} {sum}\n").bytes());
     let saved = read(&bytes, &options("blue")).unwrap();
     assert_eq!((saved.unreadable_count, saved.objects.secrets.len()), (1, 1));
+}
+
+proptest! {
+    #[test]
+    fn lines_of_any_kind_hurt_no_object(lines in prop::collection::vec(line(), 0..6)) {
+        let mut bytes = written(&objects(), &Assigned::new());
+        let end = bytes.windows(5).rposition(|it| it == b"\nend ").unwrap() + 1;
+        bytes.truncate(end);
+        for line in lines {
+            bytes.extend(line);
+            bytes.push(b'\n');
+        }
+        let sum = hex(&Sha256::digest(&bytes));
+        bytes.extend(format!("{END} {sum}\n").bytes());
+        let saved = read(&bytes, &options("blue")).unwrap();
+        let key = ObjectKey::new("a", "tls");
+        let before = objects();
+        prop_assert_eq!(saved.objects.secrets.get(&key), before.secrets.get(&key));
+    }
+}
+
+/// Something like a line of a saved state.
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    let name = prop::sample::select(vec!["assigned", "Service", "HTTPRoute", "Secret", "end", ""]);
+    let value = "(\\{\"metadata\":|\\[)?[\\[{}\\]\",:a1. \\\\é-]{0,40}";
+    let line = (name, value).prop_map(|(name, value)| format!("{name} {value}").into_bytes());
+    prop_oneof![line, prop::collection::vec(any::<u8>(), 0..40)]
 }

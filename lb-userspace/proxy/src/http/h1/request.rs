@@ -66,24 +66,40 @@ impl RequestReader {
             [first, ..] if !is_token_byte(*first) => return Err(Reason::Malformed),
             _ => {}
         }
-        let end = self.scan.end(bytes)?;
-        if end.unwrap_or(bytes.len()) > limits.bytes_max {
-            let line = memchr::memchr(b'\n', bytes.get(..limits.bytes_max).unwrap_or_default());
-            let is_line = line.is_none();
-            return Err(if is_line { Reason::TargetTooLong } else { Reason::HeaderTooLarge });
-        }
+        // What is behind the limit decides nothing: it may not be there yet.
+        let within = bytes.get(..limits.bytes_max).unwrap_or(bytes);
+        let end = match self.scan.end(within) {
+            Ok(end) => end,
+            Err(reason) => return Err(self.line_first(within, reason)),
+        };
         let Some(text) = end.and_then(|end| bytes.get(..end)) else {
-            // A line that is wrong already needs no fields to be refused.
-            if !self.is_line_checked && !self.scan.is_in_first_line() {
-                self.is_line_checked = true;
-                Line::parse(bytes)?;
+            if within.len() == bytes.len() {
+                // A line that is wrong already needs no fields to be refused.
+                self.check_line(bytes)?;
+                return Ok(None);
             }
-            return Ok(None);
+            let is_line = self.scan.is_in_first_line();
+            let reason = if is_line { Reason::TargetTooLong } else { Reason::HeaderTooLarge };
+            return Err(self.line_first(within, reason));
         };
         let length = self.skipped_bytes + text.len();
         *self = Self::default();
         parse(text, limits.fields_max, head)?;
         Ok(Some(length))
+    }
+
+    /// What is wrong with a line comes before what is wrong behind it, however both arrive.
+    fn line_first(&mut self, bytes: &[u8], reason: Reason) -> Reason {
+        self.check_line(bytes).err().unwrap_or(reason)
+    }
+
+    /// Refuses a line that is complete and wrong.
+    fn check_line(&mut self, bytes: &[u8]) -> Result<(), Reason> {
+        if !self.is_line_checked && !self.scan.is_in_first_line() {
+            self.is_line_checked = true;
+            Line::parse(bytes)?;
+        }
+        Ok(())
     }
 }
 
