@@ -52,8 +52,10 @@ impl Helm<'_> {
         let found = named.iter().filter_map(|it| {
             let [version, kind] = ["/apiVersion", "/kind"].map(|path| text(it, path).unwrap());
             let name = text(it, "/metadata/name").unwrap();
-            let namespace = text(it, "/metadata/namespace");
-            let name = namespace.map_or(name.clone(), |namespace| format!("{namespace}/{name}"));
+            let name = match text(it, "/metadata/namespace") {
+                Some(namespace) => format!("{namespace}/{name}"),
+                None => name,
+            };
             self.server.get(&format!("{version}/{kind}"), &name).unwrap()
         });
         found.collect()
@@ -113,6 +115,6 @@ fn for_any_version(chart: &Path, place: &Path) -> PathBuf {
     let file = copy.join("Chart.yaml");
     let text = fs::read_to_string(&file).unwrap();
     let lines = text.lines().filter(|line| !line.starts_with("kubeVersion:"));
-    fs::write(&file, lines.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
     copy
 }
