@@ -10,8 +10,8 @@ use std::{
     sync::Arc,
 };
 
-/// Files that were looked for, and what was found there, so that a watcher notices a change since
-/// then.
+/// Files that were looked for, the configuration among them, and what was found there, so that a
+/// watcher notices a change since then.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Referred(pub(super) BTreeMap<PathBuf, Option<Fingerprint>>);
 
@@ -41,6 +41,11 @@ impl Files {
             contents: HashMap::new(),
             bytes_count: 0,
         }
+    }
+
+    /// Notes what is at a path before it is read by somebody else.
+    pub(super) fn look(&mut self, path: &Path) {
+        self.referred.0.insert(path.to_owned(), Fingerprint::of(path));
     }
 
     /// What a file holds, or why that is not known.

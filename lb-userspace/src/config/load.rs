@@ -26,7 +26,7 @@ pub struct Checked {
     pub kubernetes: Option<Options>,
     /// Errors, and warnings even if the file is good.
     pub diagnostics: Diagnostics,
-    /// Files that it refers to, whose change may change what it asks for.
+    /// The file itself and those that it refers to, whose change may change what it asks for.
     pub referred: Referred,
 }
 
@@ -49,11 +49,11 @@ pub fn parse(name: &str, text: &str) -> Result<Desired, Diagnostics> {
 /// Reads and checks a file, and keeps the warnings.
 pub fn check_file(path: &Path) -> Checked {
     let name = path.display().to_string();
+    // `parent` of a bare name is the empty path: the current directory, as it should be.
+    let mut files = Files::new(Some(path.parent().unwrap_or(path)));
+    files.look(path);
     match read(path) {
-        Ok(text) => {
-            // `parent` of a bare name is the empty path: the current directory, as it should be.
-            checked(&name, &text, Files::new(Some(path.parent().unwrap_or(path))))
-        }
+        Ok(text) => checked(&name, &text, files),
         Err(refusal) => refused(&name, refusal),
     }
 }

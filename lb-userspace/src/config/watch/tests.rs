@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::check_file;
 use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
@@ -162,6 +163,22 @@ async fn a_change_between_reading_and_watching_is_seen() {
     fs::write(&other, "one").unwrap();
     let mut events = start(&path, watch::channel(read).1, QUIET).unwrap();
     until(&mut events, FileEvent::Changed).await;
+}
+
+#[tokio::test]
+async fn a_change_of_the_configuration_between_reading_and_watching_is_seen() {
+    let (_directory, path) = setup();
+    fs::write(&path, "services: []").unwrap();
+    let read = check_file(&path).referred;
+    fs::write(&path, "interfaces: []").unwrap();
+    let mut events = start(&path, watch::channel(read).1, QUIET).unwrap();
+    until(&mut events, FileEvent::Changed).await;
+    // What was read is what is there: nothing to tell until it goes.
+    drop(events);
+    let read = check_file(&path).referred;
+    let mut events = start(&path, watch::channel(read).1, NEVER).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert_eq!(next(&mut events).await, FileEvent::Removed);
 }
 
 #[test]
