@@ -11,15 +11,13 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 use crate::{
-    rivals::{
-        free_port,
-        process::{Process, raise_limit},
-    },
+    port::Port,
+    rivals::process::{Process, raise_limit},
     wait::{binary, eventually},
 };
 
 /// A debug build on a busy machine takes a while.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running lbd with one HTTP listener. Ends when dropped.
 #[derive(Debug)]
@@ -34,28 +32,34 @@ impl Ours {
     /// Starts lbd with a listener that sends everything to these ports of 127.0.0.1; `http` is
     /// what the configuration says of the listener's HTTP.
     pub fn start(origins: &[u16], http: &str) -> Result<Self> {
-        let port = free_port()?;
+        let port = Port::reserve()?;
+        let address = port.address();
         let listener = format!(
-            "proxy: {{ workers: 1 }}\nlisteners:\n  - {{ name: http, binds: [\"127.0.0.1:{port}\"], \
+            "proxy: {{ workers: 1 }}\nlisteners:\n  - {{ name: http, binds: [\"{address}\"], \
              protocol: http, http: {{ {http} }} }}\n"
         );
-        Self::with_configuration(port, &(listener + &all_to(origins)))
+        Self::with_configuration(&[address], &(listener + &all_to(origins)))
     }
 
-    /// Starts lbd with this configuration, of which a listener is bound to `port`.
-    pub fn with_configuration(port: u16, text: &str) -> Result<Self> {
+    /// Starts lbd with this configuration, which has listeners on these addresses. The caller keeps
+    /// their ports until this returns; [`Self::address`] is the first.
+    pub fn with_configuration(addresses: &[SocketAddr], text: &str) -> Result<Self> {
+        let address = *addresses.first().context("no listener")?;
         let folder = tempfile::tempdir().context("make a folder")?;
         let file = folder.path().join("lbd.yaml");
         fs::write(&file, text)?;
         let mut command = Command::new(binary("lbd")?);
-        command.args(["run", "--instance", &format!("port{port}"), "--config"]).arg(&file);
+        command
+            .args(["run", "--instance", &format!("port{}", address.port()), "--config"])
+            .arg(&file);
         // Floods of connections need it on both sides, and lbd inherits it.
         raise_limit()?;
         let process = Process::start(&mut command, folder.path())?;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
         let ours = Self { address, process, _folder: folder };
-        eventually(START_LIMIT, "lbd listens", || TcpStream::connect(address).ok())
-            .with_context(|| ours.output())?;
+        for address in addresses {
+            eventually(START_LIMIT, "lbd listens", || TcpStream::connect(address).ok())
+                .with_context(|| ours.output())?;
+        }
         Ok(ours)
     }
 

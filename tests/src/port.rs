@@ -36,6 +36,11 @@ impl Port {
     pub fn number(&self) -> u16 {
         self.number
     }
+
+    /// The port at 127.0.0.1.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.number))
+    }
 }
 
 #[cfg(test)]

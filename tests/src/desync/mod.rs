@@ -19,7 +19,7 @@ use crate::{
     bench::command,
     http::client::{Said, exchange, responses},
     ours::Ours,
-    rivals::free_port,
+    port::Port,
     wait::eventually,
 };
 use origin::{Kind, Origin};
@@ -31,9 +31,9 @@ const CLIENTS: u64 = 16;
 /// A client to whom nothing was said for so long has sent something incomplete, and ends.
 const SILENCE: Duration = Duration::from_millis(250);
 /// Ours then ends the connection within this time.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Ours gives its connections up within this time.
-const END_LIMIT: Duration = Duration::from_secs(30);
+const END_LIMIT: Duration = Duration::from_mins(1);
 /// Faults of clients that are kept; more say nothing new.
 const KEPT_MAX: usize = 20;
 
@@ -107,20 +107,18 @@ async fn all(origins: &[Origin], options: &Options) -> Result<Report> {
     let mut lanes = Vec::new();
     for origin in origins {
         let tap = Tap::open(origin.port, origin.kind.echo()).await?;
-        lanes.push(Lane { kind: origin.kind, tap, port: free_port()? });
+        lanes.push(Lane { kind: origin.kind, tap, port: Port::reserve()? });
     }
-    let ports: Vec<_> = lanes.iter().map(|it| it.port).collect();
-    let first = *ports.first().context("no origin")?;
-    let ours = Ours::with_configuration(first, &configuration(&lanes))?;
+    let addresses: Vec<_> = lanes.iter().map(|it| it.port.address()).collect();
+    let ours = Ours::with_configuration(&addresses, &configuration(&lanes))?;
     let streams = Arc::new(Streams::new(options.seed));
     let mut clients = Vec::new();
     let step = lanes.len() as u64 * CLIENTS;
-    for (lane, port) in ports.iter().enumerate() {
+    for (lane, to) in addresses.iter().enumerate() {
         for client in 0..CLIENTS {
             let begin = lane as u64 * CLIENTS + client;
             let numbers = (begin..options.streams_count).step_by(step as usize);
-            let to = SocketAddr::from(([127, 0, 0, 1], *port));
-            clients.push((lane, tokio::spawn(send(Arc::clone(&streams), numbers, to))));
+            clients.push((lane, tokio::spawn(send(Arc::clone(&streams), numbers, *to))));
         }
     }
     let mut report = Report::default();
@@ -145,7 +143,7 @@ async fn all(origins: &[Origin], options: &Options) -> Result<Report> {
 struct Lane {
     kind: Kind,
     tap: Tap,
-    port: u16,
+    port: Port,
 }
 
 fn configuration(lanes: &[Lane]) -> String {
@@ -154,8 +152,8 @@ fn configuration(lanes: &[Lane]) -> String {
         format!("{title}:\n{lines}")
     };
     let listeners = |it: &Lane| {
-        let (name, port) = (it.kind.name(), it.port);
-        format!("name: {name}, binds: [\"127.0.0.1:{port}\"], protocol: http")
+        let (name, address) = (it.kind.name(), it.port.address());
+        format!("name: {name}, binds: [\"{address}\"], protocol: http")
     };
     let upstreams = |it: &Lane| {
         let (name, port) = (it.kind.name(), it.tap.port);

@@ -20,7 +20,7 @@ async fn a_drained_endpoint_gets_nothing_over_reloads_and_hand_overs_and_loses_n
     let (drained, drained_asked) = origin::start_held().await;
     site.configure("0", &configuration(0, [kept, drained]));
     let mut lbd = site.start(FILE, "0").await;
-    let load = Load::start(site.web.address, &WAYS);
+    let load = Load::start(site.web.address(), &WAYS);
     more(&load.tally).await;
     assert!(drained_asked.asked() > 0 && kept_asked.asked() > 0);
 

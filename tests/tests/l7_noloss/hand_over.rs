@@ -20,7 +20,7 @@ async fn hand_overs_lose_nothing() {
     let upstreams = [origin::start().await, origin::start().await];
     site.configure("0", &routes(0, upstreams));
     let mut serving = site.start(FILE, "0").await;
-    let load = Load::start(site.web.address, &WAYS);
+    let load = Load::start(site.web.address(), &WAYS);
     let mut ending = VecDeque::new();
     for number in 1..=rounds(HAND_OVERS) {
         // The successor is the only one that has this configuration from the start.

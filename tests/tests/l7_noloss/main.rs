@@ -74,7 +74,7 @@ async fn reloads_lose_nothing() {
     let upstreams = [origin::start().await, origin::start().await];
     site.configure("0", &routes(0, upstreams));
     let mut lbd = site.start(FILE, "0").await;
-    let load = Load::start(site.web.address, &WAYS);
+    let load = Load::start(site.web.address(), &WAYS);
     for number in 1..=rounds(RELOADS) {
         let mark = number.to_string();
         site.configure(&mark, &routes(number, upstreams));
@@ -98,7 +98,7 @@ async fn certificate_swaps_lose_no_handshake() {
         let CertifiedKey { cert, signing_key } = &certificates[number % certificates.len()];
         // Both in one file: there is no moment at which one does not belong to the other.
         site.write("swap.pem", &(cert.pem() + &signing_key.serialize_pem()));
-        let secure = site.secure.address;
+        let secure = site.secure.address();
         let rest = format!(
             "  - {{ name: secure, binds: [\"{secure}\"], protocol: https, tls: {{ certificates: [swap] }} }}
 certificates:
@@ -114,7 +114,7 @@ routes:
     write(0);
     let lbd = site.start(FILE, "0").await;
     let roots: Vec<_> = certificates.iter().map(|it| it.cert.der().clone()).collect();
-    let load = Load::start_secure(site.secure.address, &roots);
+    let load = Load::start_secure(site.secure.address(), &roots);
     for number in 1..=rounds(SWAPS) {
         write(number);
         hang_up(&lbd);
@@ -153,7 +153,7 @@ routes:
     };
     site.configure("0", &configuration(0));
     let lbd = site.start(FILE, "0").await;
-    let load = Load::start(site.web.address, &WAYS);
+    let load = Load::start(site.web.address(), &WAYS);
     let churns = rounds(CHURNS);
     let mut churn = tokio::time::interval(CHURN_INTERVAL);
     for number in 1..=churns {
@@ -171,7 +171,7 @@ async fn the_end_waits_for_what_is_under_way() {
     let upstreams = [origin::start().await, origin::start().await];
     site.configure("0", &routes(0, upstreams));
     let mut lbd = site.start(FILE, "0").await;
-    let address = site.web.address;
+    let address = site.web.address();
     let mut slow = TcpStream::connect(address).await.unwrap();
     let mut kept = TcpStream::connect(address).await.unwrap();
     let request = |path| format!("GET {path} HTTP/1.1\r\nHost: swap.example\r\n\r\n");

@@ -50,7 +50,7 @@ routes:
     let _lbd = site.start(FILE, "0").await;
     let counts = Arc::<Counts>::default();
     let clients: Vec<_> =
-        (0..CLIENTS).map(|_| tokio::spawn(ask_on(site.web.address, Arc::clone(&counts)))).collect();
+        (0..CLIENTS).map(|_| tokio::spawn(ask_on(site.web.address(), Arc::clone(&counts)))).collect();
     let all = rounds(ROUNDS);
     for round in 1..=all as u64 {
         // All that the endpoint may have is there, and everybody else was sent away meanwhile:

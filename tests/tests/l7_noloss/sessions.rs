@@ -38,7 +38,7 @@ async fn websockets_live_until_the_deadline() {
     let unused = SocketAddr::from(([127, 0, 0, 1], 9));
     site.configure("0", &configuration(&site, origin, unused));
     let first = site.start(FILE, "0").await;
-    let mut old = websocket(site.web.address).await;
+    let mut old = websocket(site.web.address()).await;
     echo(&mut old, b"before").await;
     site.configure_in("1.yaml", "1", &configuration(&site, origin, unused));
     let mut second = site.start("1.yaml", "1").await;
@@ -49,7 +49,7 @@ async fn websockets_live_until_the_deadline() {
     let count = tokio::time::timeout(LIMIT, old.read(&mut [0; 8])).await.unwrap().unwrap_or(0);
     assert_eq!(count, 0);
     assert_ended(first);
-    echo(&mut websocket(site.web.address).await, b"after").await;
+    echo(&mut websocket(site.web.address()).await, b"after").await;
     assert!(second.is_running());
 }
 

@@ -1,19 +1,17 @@
 //! lbd with listeners on ports of its own.
 
 use std::{
+    collections::BTreeSet,
     fs,
     net::{SocketAddr, UdpSocket},
-    os::fd::OwnedFd,
     path::PathBuf,
     process::{Command, Output},
+    sync::Mutex,
     time::Duration,
 };
 
-use lb_tests::{lab::Process, wait::binary};
-use rustix::{
-    net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt},
-    process::Signal,
-};
+use lb_tests::{lab::Process, port::Port, wait::binary};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -21,7 +19,7 @@ use tokio::{
 };
 
 /// Starting, stopping and anything else that should be done long before.
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_mins(1);
 
 /// The instance's name.
 const INSTANCE: &str = "noloss";
@@ -43,33 +41,24 @@ pub(super) struct Site {
     pub(super) drain_timeout: &'static str,
 }
 
-/// An address that nobody else is given: a socket is bound to it, which does not listen.
-pub(super) struct Port {
-    pub(super) address: SocketAddr,
-    _socket: OwnedFd,
-}
-
-impl Port {
-    fn reserve() -> Self {
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-        sockopt::set_socket_reuseport(&socket, true).unwrap();
-        sockopt::set_socket_reuseaddr(&socket, true).unwrap();
-        bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let address = SocketAddr::try_from(getsockname(&socket).unwrap()).unwrap();
-        Self { address, _socket: socket }
-    }
-}
-
-/// A free port of an address that belongs to this process: a socket that keeps it would get some of
-/// the datagrams.
+/// A free port of an address that belongs to this process, another one each time: a socket that
+/// keeps it would get some of the datagrams.
 fn datagrams() -> SocketAddr {
+    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+    // Ids of processes have 22 bits at most.
     let [_, a, b, c] = std::process::id().to_be_bytes();
-    UdpSocket::bind(SocketAddr::from(([127, 100 + a, b, c], 0))).unwrap().local_addr().unwrap()
+    loop {
+        let socket = UdpSocket::bind(SocketAddr::from(([127, 100 + a, b, c], 0))).unwrap();
+        let address = socket.local_addr().unwrap();
+        if GIVEN.lock().unwrap().insert(address) {
+            return address;
+        }
+    }
 }
 
 impl Site {
     pub(super) fn new() -> Self {
-        let (web, secure) = (Port::reserve(), Port::reserve());
+        let (web, secure) = (Port::reserve().unwrap(), Port::reserve().unwrap());
         Self {
             folder: TempDir::new().unwrap(),
             web,
@@ -99,7 +88,7 @@ impl Site {
 
     /// Writes a configuration to a file that another lbd does not watch.
     pub(super) fn configure_in(&self, file: &str, mark: &str, rest: &str) {
-        let (web, workers, drain_timeout) = (self.web.address, self.workers, self.drain_timeout);
+        let (web, workers, drain_timeout) = (self.web.address(), self.workers, self.drain_timeout);
         self.write(
             file,
             &format!(
@@ -160,7 +149,7 @@ listeners:
     async fn has(&self, mark: &str) -> bool {
         tokio::time::sleep(Duration::from_millis(2)).await;
         let ask = async {
-            let mut stream = TcpStream::connect(self.web.address).await.ok()?;
+            let mut stream = TcpStream::connect(self.web.address()).await.ok()?;
             let request = "GET / HTTP/1.1\r\nHost: mark.example\r\nConnection: close\r\n\r\n";
             stream.write_all(request.as_bytes()).await.ok()?;
             let mut answer = String::new();

@@ -39,7 +39,7 @@ async fn successors_that_die_halfway_lose_nothing() {
     let upstreams = [origin::start().await, origin::start().await];
     site.configure("0", &routes(0, upstreams));
     let mut lbd = site.start(FILE, "0").await;
-    let load = Load::start(site.web.address, &WAYS);
+    let load = Load::start(site.web.address(), &WAYS);
     for (number, gets) in
         [Gets::Nowhere, Gets::Asked, Gets::Some, Gets::All, Gets::Wrong].into_iter().enumerate()
     {
