@@ -16,9 +16,9 @@ use crate::lab::{Host, Lab, Process};
 use crate::wait::{binary, eventually};
 
 /// Loading and verifying the programs takes a second or two on a slow machine.
-const START_LIMIT: Duration = Duration::from_secs(30);
-/// How long lbd may take to end.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_mins(1);
+/// How long lbd may take to end, on a busy machine.
+const STOP_LIMIT: Duration = Duration::from_mins(1);
 /// `IFLA_XDP_ATTACHED` of a program in native (driver) mode: linux/if_link.h.
 const XDP_MODE_NATIVE: u32 = 1;
 /// The exit status of `lbctl status` when all is well.
@@ -98,6 +98,10 @@ impl Daemon {
             (is_up || !process.is_running()).then_some(is_up)
         });
         if !is_up.unwrap_or(false) {
+            if !process.is_running() {
+                // Its last lines tell why.
+                process.wait(STOP_LIMIT).ok();
+            }
             bail!("lbd is not up; it printed:\n{}", process.lines().join("\n"));
         }
         self.process = Some(process);

@@ -32,6 +32,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{self as this_process, Command};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result, ensure};
 
@@ -189,10 +191,13 @@ impl Drop for Lab {
     }
 }
 
-/// Process id and 16 random bits: two labs of one process must differ as well.
+/// Process id and 16 bits that begin anywhere, because a lab may be left up by an earlier process of
+/// that id, and count, because two labs of one process must differ as well.
 fn new_id() -> String {
-    let random = RandomState::new().hash_one(0_u8) as u16;
-    format!("{:x}{random:04x}", this_process::id())
+    static NEXT: LazyLock<AtomicU16> =
+        LazyLock::new(|| AtomicU16::new(RandomState::new().hash_one(0_u8) as u16));
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{:x}{number:04x}", this_process::id())
 }
 
 /// Runs `ip -batch` outside of any host.

@@ -3,13 +3,17 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait::eventually;
+
+/// How long the last lines of a process that has ended may take to be collected. A process of its
+/// own may hold its output open, and is not waited for.
+const LAST_LINES_LIMIT: Duration = Duration::from_secs(5);
 
 /// A running child; killed (SIGKILL) and reaped when dropped.
 ///
@@ -20,6 +24,7 @@ pub struct Process {
     child: Child,
     what: String,
     lines: Arc<Mutex<Vec<String>>>,
+    collecting: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -29,9 +34,9 @@ impl Process {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("start {what}"))?;
         let lines = Arc::default();
-        collect(child.stdout.take(), &lines);
-        collect(child.stderr.take(), &lines);
-        Ok(Self { child, what, lines })
+        let collecting =
+            [collect(child.stdout.take(), &lines), collect(child.stderr.take(), &lines)];
+        Ok(Self { child, what, lines, collecting: collecting.into_iter().flatten().collect() })
     }
 
     /// The process id.
@@ -49,6 +54,9 @@ impl Process {
     pub fn wait_for_line(&mut self, needle: &str, limit: Duration) -> Result<String> {
         let found = eventually(limit, needle, || {
             let ended = matches!(self.child.try_wait(), Ok(Some(_)) | Err(_));
+            if ended {
+                self.collect_last_lines();
+            }
             let line = self.lines().into_iter().find(|line| line.contains(needle));
             (line.is_some() || ended).then_some(line)
         });
@@ -70,7 +78,9 @@ impl Process {
     /// Kills the process (SIGKILL) and waits for its end.
     pub fn kill(&mut self) -> Result<ExitStatus> {
         self.child.kill().with_context(|| format!("kill {}", self.what))?;
-        self.child.wait().with_context(|| format!("wait for {}", self.what))
+        let status = self.child.wait().with_context(|| format!("wait for {}", self.what))?;
+        self.collect_last_lines();
+        Ok(status)
     }
 
     /// Waits until the process ends by itself; fails, with what it printed, after `limit`.
@@ -80,12 +90,19 @@ impl Process {
         let status = ended.with_context(|| {
             format!("{} still runs; it printed:\n{}", self.what, self.lines().join("\n"))
         })?;
+        self.collect_last_lines();
         status.with_context(|| format!("wait for {}", self.what))
     }
 
     /// Whether the process still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// What a process printed last may still be on its way when it has ended.
+    fn collect_last_lines(&self) {
+        let is_done = || self.collecting.iter().all(JoinHandle::is_finished).then_some(());
+        eventually(LAST_LINES_LIMIT, "the last lines", is_done).ok();
     }
 }
 
@@ -97,12 +114,15 @@ impl Drop for Process {
     }
 }
 
-fn collect(stream: Option<impl Read + Send + 'static>, lines: &Arc<Mutex<Vec<String>>>) {
-    let Some(stream) = stream else { return };
+fn collect(
+    stream: Option<impl Read + Send + 'static>,
+    lines: &Arc<Mutex<Vec<String>>>,
+) -> Option<JoinHandle<()>> {
+    let stream = stream?;
     let lines = Arc::clone(lines);
-    thread::spawn(move || {
+    Some(thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
-    });
+    }))
 }
