@@ -22,7 +22,7 @@ use tokio::{
 };
 
 /// How long anything may take.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(5);
 /// Clients that ask again as soon as they are answered, or sent away.
 const CLIENTS: usize = 16;
 /// Compressing this takes a worker far longer than [`QUEUE_DELAY_MAX`].

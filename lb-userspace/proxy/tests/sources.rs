@@ -17,7 +17,7 @@ use tokio::{
 };
 
 /// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn listener(address: SocketAddr, protocol: ListenerProtocol, sources: &[&str]) -> Listener {
     Listener {

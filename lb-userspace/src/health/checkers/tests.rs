@@ -3,7 +3,7 @@ use crate::{health::test_service::tcp_check, model::HealthCheck};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
 };
 
 /// Far beyond what any step takes: a test that reaches it has failed.
@@ -26,10 +26,11 @@ async fn next(transitions: &mut mpsc::UnboundedReceiver<Transition>) -> Transiti
     time::timeout(LIMIT, transitions.recv()).await.unwrap().unwrap()
 }
 
-/// An address where nothing listens.
-async fn closed() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+/// An address where nothing listens, and that nobody else is given as long as the tests run.
+fn closed() -> SocketAddr {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    Box::leak(Box::new(socket)).local_addr().unwrap()
 }
 
 /// Answers every request with `status`.
@@ -57,7 +58,7 @@ async fn a_refused_connection_takes_a_backend_down() {
     let (sender, mut transitions) = mpsc::unbounded_channel();
     let mut checkers = Checkers::new(1, sender);
     let check = check(Probe::Tcp { port: None });
-    checkers.reconcile(&one(closed().await, check), &BTreeSet::new());
+    checkers.reconcile(&one(closed(), check), &BTreeSet::new());
     let transition = next(&mut transitions).await;
     assert!(!transition.is_up);
     assert!(transition.reason.contains("connection refused"), "{}", transition.reason);
@@ -103,7 +104,7 @@ async fn silence_is_a_failure() {
 async fn an_unchanged_target_keeps_its_checker_and_a_removed_one_is_forgotten() {
     let (sender, _transitions) = mpsc::unbounded_channel();
     let mut checkers = Checkers::new(1, sender);
-    let targets = one(closed().await, tcp_check(None));
+    let targets = one(closed(), tcp_check(None));
     checkers.reconcile(&targets, &BTreeSet::new());
     let before = checkers.running[&key()].task.id();
     checkers.reconcile(&targets, &[key()].into());

@@ -116,7 +116,7 @@ async fn a_request_is_answered_and_noted() {
 async fn an_endpoint_that_cannot_be_connected_to_is_passed_over() {
     in_worker(async {
         let shop = TestBackend::start("shop").await;
-        let upstream = compile(&model_at(&[nobody().await, shop.address, nobody().await]));
+        let upstream = compile(&model_at(&[nobody(), shop.address, nobody()]));
         let (proxy, plan) = (Proxy::new(), plan(&upstream));
         for _ in 0..20 {
             // Not idempotent: but no endpoint saw it.
@@ -136,7 +136,7 @@ async fn an_endpoint_that_cannot_be_connected_to_is_passed_over() {
 #[tokio::test]
 async fn without_anyone_to_connect_to_it_is_said_why() {
     in_worker(async {
-        let upstream = compile(&model_at(&[nobody().await, nobody().await]));
+        let upstream = compile(&model_at(&[nobody(), nobody()]));
         let (response, record) = Proxy::new().dispatch(&plan(&upstream), get()).await;
         assert_eq!((response.status, response.reason), (503, Some(Reason::ConnectFailed)));
         assert_eq!(record.tries, 2);
@@ -211,7 +211,7 @@ async fn a_backends_edits_know_the_endpoint_and_are_made_once_a_try() {
 async fn the_proxys_own_requests_are_answered_too() {
     in_worker(async {
         let auth = TestBackend::scripted("auth", &[Action::Answer(401)]).await;
-        let upstream = compile(&model_at(&[nobody().await, auth.address]));
+        let upstream = compile(&model_at(&[nobody(), auth.address]));
         let sender = Sender::new();
         let response = ask(&sender, &upstream, get(), None).await.unwrap();
         assert_eq!(response.status, 401);

@@ -133,7 +133,7 @@ async fn too_many_that_wait_are_refused() {
         let shop = TestBackend::start("shop").await;
         let limits =
             UpstreamLimits { connections_max: 1, pending_max: 1, ..UpstreamLimits::default() };
-        let connect_timeout = Duration::from_millis(300);
+        let connect_timeout = Duration::from_secs(2);
         let model = lb_model::Upstream { limits, connect_timeout, ..model_at(&[shop.address]) };
         let upstream = compile(&model);
         let (proxy, plan) = (Proxy::new(), plan(&upstream));

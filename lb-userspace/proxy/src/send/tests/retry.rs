@@ -100,7 +100,7 @@ async fn a_broken_connection_is_retried_only_when_wanted() {
 #[tokio::test]
 async fn the_only_endpoint_is_asked_again_when_wanted() {
     in_worker(async {
-        let upstream = compile(&model_at(&[nobody().await]));
+        let upstream = compile(&model_at(&[nobody()]));
         let wanted = Retry { on_connection_error: true, ..policy() };
         let (response, record) = Proxy::new().dispatch(&retrying(&upstream, wanted), get()).await;
         assert_eq!((response.status, record.tries), (503, 3));
@@ -161,7 +161,7 @@ async fn a_timeout_is_retried_only_when_wanted() {
         for (on_backend_timeout, expected) in [(false, 504), (true, 200)] {
             let shop = TestBackend::scripted("shop", &[Action::Hang]).await;
             let upstream = compile(&model_at(&[shop.address]));
-            let backend_limit = Some(Duration::from_millis(500));
+            let backend_limit = Some(Duration::from_secs(2));
             let timeouts = Timeouts { backend: backend_limit, ..Timeouts::default() };
             let retry = Retry { on_backend_timeout, ..policy() };
             let plan = Plan::new(vec![backend(&upstream, 1)], timeouts, Some(retry), None);
@@ -180,7 +180,7 @@ async fn retries_stop_where_the_budget_ends() {
         model.limits.retries_percent_max = 0;
         let upstream = compile(&model);
         // Three may always be under way; each of these waits long before its retry.
-        let long = Retry { attempts: 1, backoff: Duration::from_millis(600), ..policy() };
+        let long = Retry { attempts: 1, backoff: Duration::from_secs(2), ..policy() };
         let (proxy, plan) = (Proxy::new(), retrying(&upstream, long));
         let all = (0..10).map(|_| proxy.dispatch(&plan, get()));
         let all = futures_util::future::join_all(all).await;

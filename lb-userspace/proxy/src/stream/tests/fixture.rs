@@ -8,7 +8,7 @@ use crate::{
 };
 use lb_model::ProxyProtocol;
 use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// Far more than anything takes.
 pub(super) const LONG: Duration = Duration::from_mins(1);
@@ -71,9 +71,11 @@ pub(super) async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// An address where nobody listens.
-pub(super) async fn closed() -> SocketAddr {
-    listener().await.1
+/// An address where nobody listens, and that nobody else is given as long as the tests run.
+pub(super) fn closed() -> SocketAddr {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    Box::leak(Box::new(socket)).local_addr().unwrap()
 }
 
 /// Both ends of a connection over loopback: client's, server's.

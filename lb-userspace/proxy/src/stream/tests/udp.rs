@@ -46,6 +46,19 @@ async fn while_serving<T>(
     (result, listener.statistics())
 }
 
+/// A clock that is paused goes on when all wait: so here somebody does not.
+async fn while_time_stands<T>(wait: impl Future<Output = T>) -> T {
+    let busy = async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        result = wait => result,
+        never = busy => never,
+    }
+}
+
 async fn ask(socket: &UdpSocket, bytes: &[u8]) -> Vec<u8> {
     socket.send(bytes).await.unwrap();
     let mut buffer = vec![0; 65_535];
@@ -127,8 +140,13 @@ async fn a_session_ends_when_it_was_idle_for_long_enough() {
     let pick = Fixed::new(&[endpoint], None);
     let clients = async |address: SocketAddr, listener: &UdpListener| {
         let client = client(address).await;
-        for (pause_s, sessions) in [(11, 1), (11, 2), (6, 3), (6, 3), (6, 3), (11, 3), (1, 4)] {
+        let pauses = [(11, 1), (11, 2), (6, 3), (6, 3), (6, 3), (11, 3), (1, 4)];
+        for (count, (pause_s, sessions)) in (1..).zip(pauses) {
             client.send(b"x").await.unwrap();
+            // The clock stands still until it was there and back.
+            while listener.statistics().received < count {
+                tokio::task::yield_now().await;
+            }
             tokio::time::sleep(Duration::from_secs(pause_s)).await;
             assert_eq!(listener.statistics().sessions, sessions);
         }
@@ -142,7 +160,10 @@ async fn a_session_ends_when_it_was_idle_for_long_enough() {
 
 #[tokio::test]
 async fn an_endpoint_that_refuses_is_told_of_and_asked_no_more() {
-    let dead = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Held, so that nobody else is given it; connected to itself, it takes from nobody else.
+    let held = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let dead = held.local_addr().unwrap();
+    held.connect(dead).await.unwrap();
     let pick = Fixed::new(&[dead], None);
     let clients = async |address: SocketAddr, listener: &UdpListener| {
         let client = client(address).await;
@@ -170,12 +191,12 @@ async fn sessions_are_answered_after_the_socket_is_left_to_others() {
     let mut buffer = [0; 8];
     let talk = async {
         client.send(b"one").await.unwrap();
-        let (_, session) = endpoint.recv_from(&mut buffer).await.unwrap();
+        let (_, session) = while_time_stands(endpoint.recv_from(&mut buffer)).await.unwrap();
         left.notify_one();
         tokio::task::yield_now().await;
         client.send(b"two").await.unwrap();
         endpoint.send_to(b"late", session).await.unwrap();
-        assert_eq!(client.recv(&mut buffer).await.unwrap(), 4);
+        assert_eq!(while_time_stands(client.recv(&mut buffer)).await.unwrap(), 4);
     };
     // It returns when the session was idle for long enough.
     let (served, ()) = tokio::join!(listener.serve(route, left.notified()), talk);
