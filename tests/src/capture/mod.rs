@@ -22,7 +22,12 @@ use crate::lab::{Host, MacAddress};
 use crate::wait::eventually;
 
 /// How long tcpdump may take to listen.
-const START_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// Bytes kept of a packet: more than any link of a lab carries.
+const SNAPSHOT_BYTES: &str = "4096";
+/// Room in the kernel for what tcpdump has not read yet. Each packet takes a whole snapshot of it, and
+/// the usual 2 MiB hold so few that a busy machine would lose some.
+const BUFFER_KIB: &str = "32768";
 
 /// A packet as it was on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +76,8 @@ impl Capture {
     /// for all). Returns when tcpdump listens, so that nothing sent later is missed.
     pub fn start(host: &Host, interface: &str, filter: &str) -> Result<Self> {
         let mut command = host.command("tcpdump")?;
-        command.args(["-i", interface, "-n", "-U", "--immediate-mode", "-s", "0", "-w", "-"]);
+        command.args(["-i", interface, "-n", "-U", "--immediate-mode", "-w", "-"]);
+        command.args(["-s", SNAPSHOT_BYTES, "-B", BUFFER_KIB]);
         // Whole-file output to a pipe gains nothing from the user tcpdump would change to.
         command.args(["-Z", "root"]).args(filter.split_whitespace());
         let mut child = command
