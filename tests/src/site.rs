@@ -15,7 +15,7 @@ use crate::services::{TCP_PORT, UDP_PORT, WEIGHTS, vips_on_backends};
 use crate::wait::eventually;
 
 /// Room for health checks and a busy machine.
-const READY_LIMIT: Duration = Duration::from_secs(30);
+const READY_LIMIT: Duration = Duration::from_mins(1);
 
 /// Everything that end-to-end cases need; goes down when dropped.
 #[derive(Debug)]

@@ -112,7 +112,8 @@ fn a_bad_file_changes_nothing_and_is_named_until_it_is_mended() {
     for part in ["the newest configuration is not in force", &place, "colour"] {
         assert!(said.contains(part), "no {part} in\n{said}");
     }
-    assert!(site.daemon.lines().iter().any(|line| line.contains(&place)));
+    let is_told = || site.daemon.lines().iter().any(|line| line.contains(&place)).then_some(());
+    eventually(LIMIT, "lbd names the place", is_told).unwrap();
     assert_eq!((rings(&site), generation(&site).applied), (vips.clone(), applied));
     assert_answered(&mut open);
 

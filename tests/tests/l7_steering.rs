@@ -25,7 +25,7 @@ use lb_userspace::{
 /// The listener's port, on the addresses of the NAT service.
 const PORT: u16 = 443;
 /// How long a client waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn target(family: Family) -> SocketAddr {
     SocketAddr::new(Mode::Nat.vip(family), PORT)

@@ -1,12 +1,8 @@
 //! Routes and neighbours of a real namespace.
 
-use crate::host::{Host, eventually, run};
+use crate::host::{Host, LIMIT, eventually, run};
 use lb_userspace::dataplane::{Neighbours, watch_neighbours};
-use std::{
-    collections::BTreeSet,
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, net::IpAddr, time::Instant};
 
 fn addresses(texts: &[&str]) -> BTreeSet<IpAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -74,17 +70,16 @@ fn changes_are_told() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut changes = watch_neighbours().unwrap();
-        let limit = Instant::now() + Duration::from_secs(10);
+        let limit = Instant::now() + LIMIT;
         run("ip link add third type veth peer name fourth");
         loop {
             let left = limit.saturating_duration_since(Instant::now());
             let change = tokio::time::timeout(left, changes.recv()).await;
-            if change.expect("a change within 10 s").unwrap().links {
+            if change.expect("a change in time").unwrap().links {
                 break;
             }
         }
         run("ip neigh add 10.9.0.9 lladdr 02:00:00:00:00:09 dev inner nud permanent");
-        let left = Duration::from_secs(10);
-        tokio::time::timeout(left, changes.recv()).await.expect("a change within 10 s").unwrap();
+        tokio::time::timeout(LIMIT, changes.recv()).await.expect("a change in time").unwrap();
     });
 }

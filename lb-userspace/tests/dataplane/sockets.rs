@@ -18,7 +18,7 @@ use std::{
 pub(crate) const BEYOND: [&str; 2] = ["10.9.0.2", "fd09::2"];
 
 /// How long a socket of these tests waits for anything.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The namespace beyond.
 pub(crate) struct Beyond {

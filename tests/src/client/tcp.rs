@@ -46,7 +46,8 @@ pub struct TcpRun {
 }
 
 impl TcpRun {
-    /// `count` connections, 64 at a time, 16 bytes echoed, closed by FIN, 2 seconds a step.
+    /// `count` connections, 64 at a time, 16 bytes echoed, closed by FIN, 10 seconds a step: time for
+    /// a busy machine, not for what is lost.
     pub fn new(target: SocketAddr, count: u64) -> Self {
         Self {
             target,
@@ -55,7 +56,7 @@ impl TcpRun {
             sources: Vec::new(),
             payload_bytes: 16,
             close: Close::Fin,
-            timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(10),
         }
     }
 }

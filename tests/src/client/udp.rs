@@ -32,7 +32,8 @@ pub struct UdpRun {
 }
 
 impl UdpRun {
-    /// `count` exchanges of 32 bytes, 64 at a time, 2 seconds for an answer.
+    /// `count` exchanges of 32 bytes, 64 at a time, 10 seconds for an answer: time for a busy machine,
+    /// nothing is sent again.
     pub fn new(target: SocketAddr, count: u64) -> Self {
         Self {
             target,
@@ -40,7 +41,7 @@ impl UdpRun {
             parallel: 64,
             sources: Vec::new(),
             payload_bytes: 32,
-            timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(10),
         }
     }
 }

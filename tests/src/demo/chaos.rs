@@ -127,6 +127,8 @@ fn open_connections(lab: &Lab) -> Result<Vec<Connections>> {
 fn start_load(lab: &Lab) -> Result<Steady> {
     let mut plan = SteadyPlan::new(all_targets());
     (plan.flow_count, plan.interval) = (8, Duration::from_millis(40));
+    // Some answers never come.
+    plan.grace = Duration::from_secs(2);
     Steady::start(lab.client(), &plan)
 }
 

@@ -26,7 +26,7 @@ use crate::wait::binary;
 /// What `lb-peer` prints when all its sockets are bound.
 const READY: &str = "ready";
 /// Binding takes milliseconds; a busy machine is allowed for.
-const READY_LIMIT: Duration = Duration::from_secs(10);
+const READY_LIMIT: Duration = Duration::from_secs(30);
 
 /// Which ports a server has, on all addresses of both families.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use super::super::udp::split;
 use super::FlowReport;
 
 /// The limit of opening a flow.
-const OPEN_LIMIT: Duration = Duration::from_secs(2);
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
 /// A message is its number, big-endian.
 const MESSAGE_BYTES: usize = 8;
 
@@ -83,11 +83,12 @@ impl Flow {
         Ok(Self { socket, book: Book { report, under_way: BTreeMap::new() } })
     }
 
-    /// Sends a message every `every` until told to stop, then waits for the last answers.
+    /// Sends a message every `every` until told to stop, then waits for the last answers as long as
+    /// the grace.
     pub(super) async fn run(
         mut self,
         every: Duration,
-        late_after: Duration,
+        [late_after, grace]: [Duration; 2],
         shared: &Shared,
     ) -> FlowReport {
         let mut ticks = interval(every);
@@ -98,9 +99,9 @@ impl Flow {
                 answer = self.socket.receive() => self.book.note(answer, late_after, shared),
             }
         }
-        let grace = Instant::now() + late_after;
+        let end = Instant::now() + grace;
         while !self.book.under_way.is_empty() && self.is_usable() {
-            let left = grace.saturating_duration_since(Instant::now());
+            let left = end.saturating_duration_since(Instant::now());
             match timeout(left, self.socket.receive()).await {
                 Ok(answer) => self.book.note(answer, late_after, shared),
                 Err(_) => break,

@@ -29,13 +29,14 @@ pub struct SteadyPlan {
     pub sources: Vec<IpAddr>,
     /// Time between two messages of a flow.
     pub interval: Duration,
-    /// An answer that takes longer is late; one that takes longer still than the grace at the
-    /// end (the same time) is lost.
+    /// An answer that takes longer is late.
     pub late_after: Duration,
+    /// How long answers are waited for at the end. One that has not come by then is lost.
+    pub grace: Duration,
 }
 
 impl SteadyPlan {
-    /// 20 flows to each target, a message every 10 ms, late after one second.
+    /// 20 flows to each target, a message every 10 ms, late after one second, lost after five.
     pub fn new(targets: Vec<(Protocol, SocketAddr)>) -> Self {
         Self {
             targets,
@@ -43,6 +44,7 @@ impl SteadyPlan {
             sources: Vec::new(),
             interval: Duration::from_millis(10),
             late_after: Duration::from_secs(1),
+            grace: Duration::from_secs(5),
         }
     }
 }
@@ -152,7 +154,7 @@ impl Steady {
     fn wait_open(&mut self, plan: &SteadyPlan) -> Result<()> {
         let count = plan.targets.len() as u64 * plan.flow_count;
         // Flows open one after another within a step's limit each, mostly in microseconds.
-        let opened = eventually(Duration::from_secs(30), "every flow to be answered", || {
+        let opened = eventually(Duration::from_mins(1), "every flow to be answered", || {
             let ended = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
             (ended || self.shared.open_count.load(Ordering::Relaxed) >= count).then_some(ended)
         });
@@ -190,10 +192,10 @@ async fn run_flows(plan: &SteadyPlan, shared: &Arc<Shared>) -> Result<SteadyRepo
             let flow = Flow::open(*protocol, from, *target).await;
             let flow =
                 flow.map_err(|failure| anyhow!("open a steady {protocol} flow: {failure}"))?;
-            let (interval, late_after) = (plan.interval, plan.late_after);
+            let (interval, times) = (plan.interval, [plan.late_after, plan.grace]);
             let shared = Arc::clone(shared);
             shared.open_count.fetch_add(1, Ordering::Relaxed);
-            running.spawn(async move { flow.run(interval, late_after, &shared).await });
+            running.spawn(async move { flow.run(interval, times, &shared).await });
         }
     }
     let mut flows = Vec::new();
