@@ -28,7 +28,7 @@ use serde_json::Value;
 /// The origins' port: another one than the forwarded servers'.
 const ORIGIN_PORT: u16 = 8080;
 /// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The VIP of the listeners alone; the HTTPS one is also on the VIP of a forwarded service.
 fn vip(family: Family) -> IpAddr {
@@ -59,13 +59,24 @@ impl Gateway {
         gateway.renew("shop", &["shop.example", "*.shop.example"]);
         gateway.renew("other", &["other.example"]);
         gateway.site.daemon.write(&configuration(gateway.site.lab.backends())).unwrap();
-        let is_up = || {
-            let answer = gateway.curl(Family::V6).get("http://shop.example/", &[]);
-            answer.is_ok_and(|it| it.status == 301).then_some(())
-        };
-        let up = eventually(LIMIT, "the proxy", is_up);
-        assert!(up.is_ok(), "{}", gateway.site.daemon.lines().join("\n"));
+        // Each address has its turn when the configuration changes.
+        for family in Family::BOTH {
+            gateway.wait_for(vip(family), "http://shop.example/", 301);
+            for to in [vip(family), Mode::Nat.vip(family)] {
+                gateway.wait_for(to, "https://empty.shop.example/", 503);
+            }
+        }
         gateway
+    }
+
+    /// Waits until a URL is answered with this status at that address.
+    fn wait_for(&self, to: IpAddr, url: &str, status: u16) {
+        let is_up = || {
+            let answer = self.curl_to(to).get(url, &[]);
+            answer.is_ok_and(|it| it.status == status).then_some(())
+        };
+        let up = eventually(LIMIT, url, is_up);
+        assert!(up.is_ok(), "{to}: {}", self.site.daemon.lines().join("\n"));
     }
 
     /// Puts a new certificate in the place of the old one.

@@ -1,14 +1,11 @@
 //! HTTP/1.1, byte by byte, and WebSockets.
 
-use std::time::Instant;
-
-use lb_userspace::proxy::drain::IDLE_GRACE;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::timeout,
 };
 
-use super::{BODY, CHAT, PATIENCE, PAUSE, Stream, Tally, Target};
+use super::{BODY, CHAT, PATIENCE, PAUSE, Pace, Stream, Tally, Target};
 use crate::origin::{WEBSOCKET_ACCEPT, WEBSOCKET_KEY};
 
 /// Messages of one WebSocket.
@@ -19,22 +16,19 @@ pub(super) async fn keep_alive(
     mut stream: Box<dyn Stream>,
     target: &Target,
     tally: &Tally,
+    mut pace: Pace,
 ) -> Result<(), String> {
-    let (mut asked, mut last) = (0, Instant::now());
+    let mut asked = 0;
     while !tally.is_over() {
         asked += 1;
-        let paused = last.elapsed();
-        let goes_on = match ask(&mut stream, target, "/").await {
-            Ok(goes_on) => goes_on,
-            // A busy machine did not let this client ask while the server still waited for it.
-            Err(_) if paused >= IDLE_GRACE => return Ok(()),
-            Err(why) => return Err(format!("request {asked}: {why}")),
-        };
+        pace.goes_on();
+        let done = ask(&mut stream, target, "/").await;
+        let done = pace.judge(done.map_err(|why| format!("request {asked}: {why}")))?;
+        let Some(goes_on) = done else { return Ok(()) };
         tally.answered();
         if !goes_on {
             return Ok(());
         }
-        last = Instant::now();
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())
@@ -46,9 +40,12 @@ pub(super) async fn one(
     target: &Target,
     path: &str,
     tally: &Tally,
+    mut pace: Pace,
 ) -> Result<(), String> {
-    ask(&mut stream, target, path).await?;
-    tally.answered();
+    pace.goes_on();
+    if pace.judge(ask(&mut stream, target, path).await)?.is_some() {
+        tally.answered();
+    }
     Ok(())
 }
 

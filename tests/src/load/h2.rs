@@ -5,7 +5,7 @@ use h2::client::SendRequest;
 use http::{HeaderMap, Request, Response};
 use tokio::time::timeout;
 
-use super::{BODY, CALL, PATIENCE, PAUSE, Stream, Tally, Target};
+use super::{BODY, CALL, PATIENCE, PAUSE, Pace, Stream, Tally, Target};
 
 /// A message of gRPC without content: not compressed, of no bytes.
 const EMPTY_MESSAGE: [u8; 5] = [0; 5];
@@ -15,11 +15,12 @@ pub(super) async fn requests(
     stream: Box<dyn Stream>,
     target: &Target,
     tally: &Tally,
+    pace: Pace,
 ) -> Result<(), String> {
     let scheme = if target.tls.is_some() { "https" } else { "http" };
     let request = || Request::get(format!("{scheme}://{}/", target.name)).body(());
     let is_right = |answer: &Answer| answer.status == 200 && answer.body == BODY.as_bytes();
-    ask_on(stream, tally, &request, &[], &is_right).await
+    ask_on(stream, tally, pace, (&request, &[]), &is_right).await
 }
 
 /// Calls of gRPC for as long as the connection is kept.
@@ -27,6 +28,7 @@ pub(super) async fn calls(
     stream: Box<dyn Stream>,
     target: &Target,
     tally: &Tally,
+    pace: Pace,
 ) -> Result<(), String> {
     let scheme = if target.tls.is_some() { "https" } else { "http" };
     let request = || {
@@ -36,7 +38,7 @@ pub(super) async fn calls(
     let is_right = |answer: &Answer| {
         answer.status == 200 && answer.trailers.get("grpc-status").is_some_and(|it| it == "0")
     };
-    ask_on(stream, tally, &request, &EMPTY_MESSAGE, &is_right).await
+    ask_on(stream, tally, pace, (&request, &EMPTY_MESSAGE), &is_right).await
 }
 
 /// An answer as a whole.
@@ -50,8 +52,8 @@ struct Answer {
 async fn ask_on(
     stream: Box<dyn Stream>,
     tally: &Tally,
-    request: &(dyn Fn() -> http::Result<Request<()>> + Sync),
-    body: &'static [u8],
+    mut pace: Pace,
+    (request, body): (&(dyn Fn() -> http::Result<Request<()>> + Sync), &'static [u8]),
     is_right: &(dyn Fn(&Answer) -> bool + Sync),
 ) -> Result<(), String> {
     let handshake = timeout(PATIENCE, h2::client::handshake(stream)).await;
@@ -60,15 +62,11 @@ async fn ask_on(
         .map_err(|it| format!("handshake: {it}"))?;
     let driven = tokio::spawn(connection);
     while !tally.is_over() {
-        // Nothing is lost with a request that was not begun.
-        match timeout(PATIENCE, sender.clone().ready()).await {
-            Ok(Ok(ready)) => sender = ready,
-            Ok(Err(error)) if is_farewell(&error) => break,
-            Ok(Err(error)) => return Err(format!("ready: {error}")),
-            Err(_) => return Err("ready: silence".to_owned()),
-        }
+        pace.goes_on();
         let request = request().map_err(|it| it.to_string())?;
-        let Some(answer) = answer(&mut sender, request, body).await? else { break };
+        let asked = ask(&mut sender, request, body).await;
+        let Some(asked) = pace.judge(asked)? else { return Ok(()) };
+        let Some(answer) = asked else { break };
         if !is_right(&answer) {
             return Err(format!("{answer:?}"));
         }
@@ -83,6 +81,22 @@ async fn ask_on(
         Ok(Err(panic)) => Err(format!("end: {panic}")),
         Err(_) => Err("end: the server does not close".to_owned()),
     }
+}
+
+/// What is answered once another stream may be opened; nothing if the server said goodbye before:
+/// nothing is lost with a request that was not begun.
+async fn ask(
+    sender: &mut SendRequest<Bytes>,
+    request: Request<()>,
+    body: &'static [u8],
+) -> Result<Option<Answer>, String> {
+    match timeout(PATIENCE, sender.clone().ready()).await {
+        Ok(Ok(ready)) => *sender = ready,
+        Ok(Err(error)) if is_farewell(&error) => return Ok(None),
+        Ok(Err(error)) => return Err(format!("ready: {error}")),
+        Err(_) => return Err("ready: silence".to_owned()),
+    }
+    answer(sender, request, body).await
 }
 
 /// What is answered; nothing if the server said goodbye before the request was begun.

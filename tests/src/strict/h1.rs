@@ -12,7 +12,7 @@ use crate::http::{
 };
 
 /// How long a proxy may take for the next piece of an answer before it counts as silent.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(20);
 const CLIENT: [u8; 4] = [127, 0, 0, 1];
 
 /// Sends each probe on a connection of its own and sees what comes of it; and after each another

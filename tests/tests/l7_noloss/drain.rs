@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::atomic::Ordering::Relaxed};
 use super::{
     WAYS,
     load::{Load, Tally},
-    origin::{self, SLOW_TIME},
+    origin,
     site::{FILE, LIMIT, Site, assert_ended, hang_up},
 };
 
@@ -26,9 +26,17 @@ async fn a_drained_endpoint_gets_nothing_over_reloads_and_hand_overs_and_loses_n
 
     let endpoint = format!("all/{drained}");
     site.lbctl(&["drain", &endpoint]);
-    // What was begun before ends.
-    tokio::time::sleep(SLOW_TIME).await;
-    let before = drained_asked.asked();
+    // What was begun before comes to its end, however slowly the machine goes.
+    let settled = async {
+        loop {
+            let before = drained_asked.asked();
+            more(&load.tally).await;
+            if drained_asked.asked() == before {
+                break before;
+            }
+        }
+    };
+    let before = tokio::time::timeout(LIMIT, settled).await.unwrap();
     for number in 1..=RELOADS {
         let mark = number.to_string();
         site.configure(&mark, &configuration(number, [kept, drained]));

@@ -113,6 +113,13 @@ routes:
     };
     write(0);
     let lbd = site.start(FILE, "0").await;
+    // Listeners are opened one after another.
+    let open = async {
+        while TcpStream::connect(site.secure.address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, open).await.unwrap();
     let roots: Vec<_> = certificates.iter().map(|it| it.cert.der().clone()).collect();
     let load = Load::start_secure(site.secure.address(), &roots);
     for number in 1..=rounds(SWAPS) {

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 /// How long a request for [`SLOW`] takes.
-pub(super) const SLOW_TIME: Duration = Duration::from_millis(700);
+const SLOW_TIME: Duration = Duration::from_millis(700);
 /// The path that is answered when the test says so.
 pub(super) const HELD: &str = "/held";
 

@@ -1,6 +1,6 @@
 //! What lasts longer than a request, when lbd is replaced or ends: WebSockets, and UDP sessions.
 
-use std::net::SocketAddr;
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use lb_tests::{
     load::CHAT,
@@ -16,11 +16,14 @@ use super::{
     site::{FILE, LIMIT, Site, assert_ended},
 };
 
+/// Between two datagrams that say the same.
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// Routes to an upstream for HTTP, and to one for UDP.
 fn configuration(site: &Site, upstream: SocketAddr, endpoint: SocketAddr) -> String {
     let datagrams = site.datagrams;
     format!(
-        "  - {{ name: datagrams, binds: [\"{datagrams}\"], protocol: udp, idle_timeout: 3s }}
+        "  - {{ name: datagrams, binds: [\"{datagrams}\"], protocol: udp, idle_timeout: 12s }}
 upstreams:
   - {{ name: all, endpoints: [\"{upstream}\"] }}
   - {{ name: told, endpoints: [\"{endpoint}\"] }}
@@ -33,7 +36,8 @@ routes:
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn websockets_live_until_the_deadline() {
     let mut site = Site::new();
-    site.drain_timeout = "4s";
+    // Time for a busy machine to start the successor and to ask what is open still.
+    site.drain_timeout = "12s";
     let origin = origin::start().await;
     let unused = SocketAddr::from(([127, 0, 0, 1], 9));
     site.configure("0", &configuration(&site, origin, unused));
@@ -55,7 +59,9 @@ async fn websockets_live_until_the_deadline() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn udp_sessions_are_answered_after_a_hand_over() {
-    let site = Site::new();
+    let mut site = Site::new();
+    // Longer than the session may be idle, which ends first.
+    site.drain_timeout = "40s";
     let origin = origin::start().await;
     let endpoint = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let text = configuration(&site, origin, endpoint.local_addr().unwrap());
@@ -63,18 +69,20 @@ async fn udp_sessions_are_answered_after_a_hand_over() {
     let mut first = site.start(FILE, "0").await;
     let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     client.connect(site.datagrams).await.unwrap();
-    client.send(b"one").await.unwrap();
-    let old = received(&endpoint, b"one").await;
+    let old = asked(&client, b"one", &endpoint).await;
 
     site.configure_in("1.yaml", "1", &text);
-    let _second = site.start("1.yaml", "1").await;
+    let starting = site.start("1.yaml", "1");
+    let _second = tokio::select! {
+        second = starting => second,
+        never = keep(&endpoint, old) => match never {},
+    };
     let line = tokio::task::block_in_place(|| first.wait_for_line("a successor serves", LIMIT));
     line.unwrap();
     endpoint.send_to(b"answer to one", old).await.unwrap();
     received(&client, b"answer to one").await;
     // What is asked from now on goes to the successor: another session.
-    client.send(b"two").await.unwrap();
-    let new = received(&endpoint, b"two").await;
+    let new = asked(&client, b"two", &endpoint).await;
     assert_ne!(new, old);
     endpoint.send_to(b"answer to two", new).await.unwrap();
     received(&client, b"answer to two").await;
@@ -82,13 +90,43 @@ async fn udp_sessions_are_answered_after_a_hand_over() {
     assert_ended(first);
 }
 
-/// The next datagram is `expected`; where it is from.
+/// Asks until the endpoint has heard it; from where. The listener for datagrams may be there a moment
+/// after the one that is asked whether lbd is up.
+async fn asked(client: &UdpSocket, text: &[u8], endpoint: &UdpSocket) -> SocketAddr {
+    let ask = async || -> Infallible {
+        loop {
+            // Nobody may be there yet.
+            client.send(text).await.ok();
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    tokio::select! {
+        from = received(endpoint, text) => from,
+        never = ask() => match never {},
+    }
+}
+
+/// Says something in a session all the time, so that it does not end however long a start takes.
+async fn keep(endpoint: &UdpSocket, session: SocketAddr) -> Infallible {
+    loop {
+        endpoint.send_to(b"still here", session).await.unwrap();
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Waits for a datagram that is `expected`; where it is from.
 async fn received(socket: &UdpSocket, expected: &[u8]) -> SocketAddr {
     let mut buffer = [0; 64];
-    let (count, from) =
-        tokio::time::timeout(LIMIT, socket.recv_from(&mut buffer)).await.unwrap().unwrap();
-    assert_eq!(buffer[..count], *expected);
-    from
+    let come = async {
+        loop {
+            // What was sent where nobody was yet may be told here.
+            let Ok((count, from)) = socket.recv_from(&mut buffer).await else { continue };
+            if buffer[..count] == *expected {
+                return from;
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, come).await.unwrap()
 }
 
 async fn websocket(address: SocketAddr) -> TcpStream {
