@@ -1,6 +1,6 @@
 //! `cargo xtask test`: the tests; the last lines are cargo's own.
 
-use std::{ffi::OsString, path::Path};
+use std::{env, ffi::OsString, path::Path};
 
 use anyhow::Result;
 use clap::Args;
@@ -10,13 +10,18 @@ use crate::{
     setup::{self, Scope, helm, kube_server},
 };
 
+/// From what proptest makes the inputs of properties; not set, they are other ones each time. A usual
+/// run tells the same about the same sources each time.
+const PROPERTY_SEED: &str = "PROPTEST_RNG_SEED";
+
 /// Options of `cargo xtask test`
 #[derive(Args)]
 pub(crate) struct Options {
     /// Only the crates' own tests, none of the cases that need root and a kernel
     #[arg(long)]
     unit: bool,
-    /// Run the tests that repeat something at their full length
+    /// Run the tests that repeat something at their full length, and properties on inputs that are
+    /// other ones each time
     #[arg(long)]
     full: bool,
     /// Run the tests whose name contains one of these
@@ -37,6 +42,8 @@ pub(crate) fn run(options: &Options, root: &Path) -> Result<()> {
     }
     if options.full {
         cargo.env("LB_TEST_FULL", "1");
+    } else if env::var_os(PROPERTY_SEED).is_none() {
+        cargo.env(PROPERTY_SEED, "1");
     }
     if !options.unit && kube_server::find().is_none() {
         eprintln!(
