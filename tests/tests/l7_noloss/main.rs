@@ -115,7 +115,7 @@ routes:
     let lbd = site.start(FILE, "0").await;
     // Listeners are opened one after another.
     let open = async {
-        while TcpStream::connect(site.secure.address).await.is_err() {
+        while TcpStream::connect(site.secure.address()).await.is_err() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };

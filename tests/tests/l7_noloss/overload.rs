@@ -49,8 +49,9 @@ routes:
     );
     let _lbd = site.start(FILE, "0").await;
     let counts = Arc::<Counts>::default();
-    let clients: Vec<_> =
-        (0..CLIENTS).map(|_| tokio::spawn(ask_on(site.web.address(), Arc::clone(&counts)))).collect();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| tokio::spawn(ask_on(site.web.address(), Arc::clone(&counts))))
+        .collect();
     let all = rounds(ROUNDS);
     for round in 1..=all as u64 {
         // All that the endpoint may have is there, and everybody else was sent away meanwhile:
