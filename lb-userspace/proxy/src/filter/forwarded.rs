@@ -62,9 +62,9 @@ pub fn extend(request: &mut Request, connection: &Connection, trusted: &TrustedP
         keep_told(request, own_port);
     } else {
         forget_told(&mut request.fields);
-        let authority = SmallVec::<[u8; 64]>::from_slice(request.authority());
+        let authority = request.authority_place();
         request.fields.append(Known::XForwardedProto, request.scheme.name().as_bytes());
-        request.fields.append(Known::XForwardedHost, &authority);
+        request.fields.append_stored(Known::XForwardedHost, authority);
         let mut port = itoa::Buffer::new();
         request.fields.append(Known::XForwardedPort, port.format(own_port).as_bytes());
     }

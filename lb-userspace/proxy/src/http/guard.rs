@@ -1,7 +1,7 @@
 //! What a request must look like whatever version it came in, so that nobody behind us can
 //! understand it differently.
 
-use super::{FieldName, Fields, Known, Reason, method::is_token_byte};
+use super::{Fields, Known, Reason, method::is_token_byte, words::text_bytes};
 use std::net::Ipv6Addr;
 
 mod target;
@@ -92,21 +92,6 @@ pub(crate) fn token_bytes(bytes: &[u8]) -> usize {
     bytes.iter().position(|it| !is_token(it)).unwrap_or(bytes.len())
 }
 
-/// Bytes before the first that no field value has, such as the end of its line.
-pub(crate) fn text_bytes(bytes: &[u8]) -> usize {
-    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGH: u64 = LOW << 7;
-    // A high bit for each byte that is less than a space or DEL. A borrow may set one more behind
-    // such a byte, but none where there is none.
-    let below = |word: u64, limit: u64| word.wrapping_sub(LOW * limit) & !word & HIGH;
-    let is_text = |word: u64| below(word, 0x20) | below(word ^ (LOW * 0x7f), 1) == 0;
-    let (words, _) = bytes.as_chunks::<8>();
-    let words = words.iter().take_while(|it| is_text(u64::from_ne_bytes(**it))).count();
-    let rest = bytes.get(8 * words..).unwrap_or_default();
-    let is_text = |byte: &&u8| (**byte >= b' ' && **byte != 0x7f) || **byte == b'\t';
-    8 * words + rest.iter().take_while(is_text).count()
-}
-
 /// Which bytes may be part of a token: names are checked byte by byte.
 static TOKEN: [bool; 256] = {
     let mut table = [false; 256];
@@ -127,10 +112,7 @@ static TOKEN: [bool; 256] = {
 pub fn strip(fields: &mut Fields) {
     let mut named = Vec::new();
     for option in fields.all(Known::Connection).flat_map(options) {
-        let is_mere_option = [&b"close"[..], b"keep-alive", b"upgrade"]
-            .iter()
-            .any(|it| option.eq_ignore_ascii_case(it));
-        if !is_mere_option && Known::of(option) == Known::Other {
+        if Mere::of(option).is_none() && Known::of(option) == Known::Other {
             named.push(option.to_ascii_lowercase());
         }
     }
@@ -144,13 +126,34 @@ pub fn strip(fields: &mut Fields) {
 
 /// Whether a trailer field may be passed on: not if it frames, routes, authenticates or changes
 /// how what came before is read (RFC 9110, section 6.5.1). Fields that have a number do, but few.
-pub fn is_trailer(name: FieldName<'_>) -> bool {
-    matches!(name.known(), Known::Other | Known::Etag)
+pub const fn is_trailer(known: Known) -> bool {
+    matches!(known, Known::Other | Known::Etag)
 }
 
 /// The options that a `Connection` value lists, without the white space around them.
 pub(crate) fn options(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|it| !it.is_empty())
+}
+
+/// Options of `Connection` that name no field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mere {
+    Close,
+    KeepAlive,
+    Upgrade,
+}
+
+impl Mere {
+    /// The option so spelled, in any case.
+    pub(crate) fn of(option: &[u8]) -> Option<Self> {
+        let (it, text) = match option.len() {
+            5 => (Self::Close, &b"close"[..]),
+            7 => (Self::Upgrade, &b"upgrade"[..]),
+            10 => (Self::KeepAlive, &b"keep-alive"[..]),
+            _ => return None,
+        };
+        option.eq_ignore_ascii_case(text).then_some(it)
+    }
 }
 
 /// Fields for one connection (RFC 9110, section 7.6.1; RFC 7540, section 3.2.1).
@@ -181,15 +184,14 @@ fn is_authority(text: &[u8]) -> bool {
 
 /// A name without empty labels; one trailing dot is allowed.
 fn is_name(host: &[u8]) -> bool {
-    let mut previous = b'.';
+    let is_of_label = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let mut was_dot = true;
     for byte in host {
-        match byte {
-            b'.' if previous == b'.' => return false,
-            b'.' | b'-' | b'_' => {}
-            other if other.is_ascii_alphanumeric() => {}
-            _ => return false,
+        let is_dot = *byte == b'.';
+        if (is_dot && was_dot) || !(is_dot || is_of_label(*byte)) {
+            return false;
         }
-        previous = *byte;
+        was_dot = is_dot;
     }
     !host.is_empty() && host.len() <= HOST_BYTES_MAX
 }
@@ -280,17 +282,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn words_at_once_say_what_bytes_say(
-            bytes in proptest::collection::vec(
-                prop_oneof![9 => b' '..=b'~', 1 => any::<u8>()], 0..40,
-            ),
-        ) {
-            let is_text = |it: &u8| *it == b'\t' || (*it >= b' ' && *it != 0x7f);
-            let expected = bytes.iter().position(|it| !is_text(it)).unwrap_or(bytes.len());
-            prop_assert_eq!(text_bytes(&bytes), expected);
-        }
-
         #[test]
         fn nothing_panics_and_normal_stays_normal(
             bytes in proptest::collection::vec(any::<u8>(), 0..64),

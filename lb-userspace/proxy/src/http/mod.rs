@@ -15,6 +15,7 @@ mod serve;
 mod service;
 mod websocket;
 mod wire;
+mod words;
 
 pub use body::{Body, BodyError, BodyStream, Frame};
 pub use fields::Fields;

@@ -135,21 +135,59 @@ impl Known {
     /// The number of a name in any case.
     pub fn of(name: &[u8]) -> Self {
         let candidates = of_length(name.len());
-        // Made lower case at once, and not letter by letter for each candidate.
-        let mut lower = [0; LENGTH_MAX];
-        match lower.get_mut(..name.len()) {
-            Some(start) if !candidates.is_empty() => start.copy_from_slice(name),
-            _ => return Self::Other,
+        if candidates.is_empty() {
+            return Self::Other;
         }
-        lower.make_ascii_lowercase();
-        let name = lower.get(..name.len()).unwrap_or_default();
-        let found = candidates.iter().find(|it| it.text().as_bytes() == name);
-        found.copied().unwrap_or(Self::Other)
+        let ends = ends(name);
+        let found = candidates.iter().find(|it| ENDS.get(**it as usize) == Some(&ends));
+        let is_whole =
+            |it: &Self| name.len() <= ENDS_BYTES || name.eq_ignore_ascii_case(it.text().as_bytes());
+        found.copied().filter(is_whole).unwrap_or(Self::Other)
     }
 }
 
-/// Longest known name, bytes.
-const LENGTH_MAX: usize = 32;
+/// Bytes of a name that [`ends`] look at, at most.
+const ENDS_BYTES: usize = 16;
+
+/// The ends of known names, by number.
+static ENDS: [(u64, u64); Known::ALL.len() + 1] = {
+    let mut all = [(0, 0); Known::ALL.len() + 1];
+    let mut place = 0;
+    while place < Known::ALL.len() {
+        #[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
+        {
+            let known = Known::ALL[place];
+            all[known as usize] = ends(known.text().as_bytes());
+        }
+        place += 1;
+    }
+    all
+};
+
+/// First and last bytes of a name, at least two long, in lower case: up to [`ENDS_BYTES`] all of it.
+const fn ends(name: &[u8]) -> (u64, u64) {
+    if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        return (lower(u64::from_le_bytes(*first)), lower(u64::from_le_bytes(*last)));
+    }
+    if let (Some(first), Some(last)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return (lower(first as u64 | (last as u64) << 32), 0);
+    }
+    match (name.first_chunk::<2>(), name.last_chunk::<2>()) {
+        (Some([a, b]), Some([c, d])) => (lower(u32::from_le_bytes([*a, *b, *c, *d]) as u64), 0),
+        _ => (0, 0),
+    }
+}
+
+/// ASCII letters in lower case, eight at a time.
+const fn lower(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = ONES << 7;
+    let low = word & !HIGH;
+    let from_a = low + ONES * (0x80 - b'A' as u64);
+    let above_z = low + ONES * (0x7f - b'Z' as u64);
+    word | (from_a & !above_z & !word & HIGH) >> 2
+}
 
 /// Known names of a length: a handful at most, so that a name is found by few comparisons.
 fn of_length(length: usize) -> &'static [Known] {
@@ -209,6 +247,18 @@ mod tests {
         }
         for name in ["", "hos", "hosts", "x-forwarded-four", "content_length"] {
             assert_eq!(Known::of(name.as_bytes()), Known::Other, "{name}");
+        }
+        // Any byte that is another one, but for its case, makes another name.
+        for known in Known::ALL {
+            let name = known.text().as_bytes();
+            for (place, byte) in name.iter().enumerate() {
+                for other in 0..=u8::MAX {
+                    let mut name = name.to_vec();
+                    name[place] = other;
+                    let is_same = other.eq_ignore_ascii_case(byte);
+                    assert_eq!(Known::of(&name) == *known, is_same, "{name:?}");
+                }
+            }
         }
     }
 }

@@ -119,22 +119,39 @@ impl Request {
 
     /// Takes another host and port. The caller answers for their syntax.
     pub fn set_authority(&mut self, authority: &[u8]) {
-        self.authority = self.fields.store(authority);
-        let host = host_of(authority);
-        let is_plain = !host.iter().any(u8::is_ascii_uppercase);
-        self.host = if is_plain {
-            self.authority.part(0, host.len())
+        let authority = self.fields.store(authority);
+        self.set_authority_at(authority);
+    }
+
+    /// As [`Request::set_authority`], with one that is in the fields' buffer.
+    pub(super) fn set_authority_at(&mut self, authority: Slice) {
+        self.authority = authority;
+        let host = host_of(self.fields.text(authority));
+        self.host = if host.iter().any(u8::is_ascii_uppercase) {
+            let lower = host.to_ascii_lowercase();
+            self.fields.store(&lower)
         } else {
-            self.fields.store(&host.to_ascii_lowercase())
+            authority.part(0, host.len())
         };
+    }
+
+    /// Where [`Request::authority`] is in the fields' buffer.
+    pub(crate) fn authority_place(&self) -> Slice {
+        self.authority
     }
 
     /// Takes another path and query. The caller has made the path normal: percent-encoded
     /// unreserved characters decoded, dot segments removed (RFC 3986, section 6.2.2), so that
     /// what is matched is what is sent.
     pub fn set_target(&mut self, target: &[u8]) {
-        self.target = self.fields.store(target);
-        let path = memchr::memchr(b'?', target).unwrap_or(target.len());
+        let target = self.fields.store(target);
+        self.set_target_at(target);
+    }
+
+    /// As [`Request::set_target`], with one that is in the fields' buffer.
+    pub(super) fn set_target_at(&mut self, target: Slice) {
+        self.target = target;
+        let path = memchr::memchr(b'?', self.fields.text(target)).unwrap_or(target.len());
         self.path_bytes = u32::try_from(path).unwrap_or(u32::MAX);
     }
 

@@ -1,6 +1,6 @@
 //! Targets: checked, and made normal, so that what is matched is what is sent.
 
-use crate::http::Reason;
+use crate::http::{Reason, words::plain_path_bytes};
 use std::borrow::Cow;
 
 /// Checks a target in origin form (`/path?query`, RFC 9112, section 3.2.1) or `*`, and makes its
@@ -11,11 +11,12 @@ use std::borrow::Cow;
 /// [`Reason::Malformed`] if it is neither; for control bytes, spaces, `#` and bytes above 0x7f;
 /// and in the path for `\`, bad percent encodings, `%00`, and `..` that climb above the root.
 pub fn target(text: &[u8]) -> Result<Cow<'_, [u8]>, Reason> {
-    if text == b"*" {
+    let is_rooted = text.first() == Some(&b'/');
+    if text == b"*" || (is_rooted && plain_path_bytes(text) == text.len()) {
         return Ok(Cow::Borrowed(text));
     }
     let is_plain = |byte: u8| byte > b' ' && byte < 0x7f && byte != b'#';
-    if text.first() != Some(&b'/') || !text.iter().fold(true, |all, it| all & is_plain(*it)) {
+    if !is_rooted || !text.iter().fold(true, |all, it| all & is_plain(*it)) {
         return Err(Reason::Malformed);
     }
     let path_bytes = memchr::memchr(b'?', text).unwrap_or(text.len());

@@ -122,9 +122,10 @@ fn trailers(section: &[u8]) -> Result<Option<Box<Fields>>, BodyError> {
     if section == b"\r\n" {
         return Ok(None);
     }
-    let mut fields = Fields::over(section.to_vec());
-    mark_fields(&mut fields, section, 0, TRAILER_FIELDS_MAX).map_err(|_| BodyError::Malformed)?;
-    fields.retain(|name, _| guard::is_trailer(name));
+    let marked = mark_fields(section, 0, TRAILER_FIELDS_MAX);
+    let (marks, _) = marked.map_err(|_| BodyError::Malformed)?;
+    let mut fields = Fields::over(section.to_vec(), marks);
+    fields.retain(|name, _| guard::is_trailer(name.known()));
     Ok((!fields.is_empty()).then(|| Box::new(fields)))
 }
 

@@ -1,7 +1,12 @@
 //! Writes heads, chunks and trailers.
 
 use super::Framing;
-use crate::http::{Body, FieldName, Fields, Known, Method, Reason, Request, Version, date, guard};
+use crate::http::{
+    Body, Fields, Known, Method, Reason, Request, Version, date,
+    fields::{Part, is_valid},
+    guard, words,
+};
+use std::cell::Cell;
 
 /// The last chunk without trailers, and the end of the head of one with them.
 pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -21,14 +26,12 @@ pub(super) struct ResponseLine<'a> {
 /// Writes a response's head. Fields that are not valid, or not the caller's to set, are left out.
 pub(super) fn response(text: &mut Vec<u8>, line: &ResponseLine<'_>, fields: &Fields) {
     status_line(text, line.status);
-    let mut has_date = false;
-    for (name, value) in fields.iter() {
-        has_date |= name.known() == Known::Date;
-        if !is_ours(name.known()) && is_valid(name, value) {
-            field(text, name.text(), value);
-        }
-    }
-    if !has_date {
+    let has_date = Cell::new(false);
+    valid_fields(text, fields, |known| {
+        has_date.set(has_date.get() || known == Known::Date);
+        !is_ours(known)
+    });
+    if !has_date.get() {
         text.extend_from_slice(b"date: ");
         text.extend_from_slice(&date::now());
         text.extend_from_slice(b"\r\n");
@@ -54,11 +57,7 @@ pub(super) fn response(text: &mut Vec<u8>, line: &ResponseLine<'_>, fields: &Fie
 /// Writes an informational response.
 pub(super) fn informational(text: &mut Vec<u8>, status: u16, fields: &Fields) {
     status_line(text, status);
-    for (name, value) in fields.iter() {
-        if !is_ours(name.known()) && is_valid(name, value) {
-            field(text, name.text(), value);
-        }
-    }
+    valid_fields(text, fields, |known| !is_ours(known));
     text.extend_from_slice(b"\r\n");
 }
 
@@ -71,7 +70,7 @@ pub(super) fn request(text: &mut Vec<u8>, request: &Request) -> Result<Framing, 
     let is_connect = request.method == Method::Connect;
     let authority = request.authority();
     let target = if is_connect { authority } else { request.target() };
-    let is_word = |word: &[u8]| !word.is_empty() && word.iter().all(|it| *it > b' ' && *it != 0x7f);
+    let is_word = |word: &[u8]| !word.is_empty() && words::word_bytes(word) == word.len();
     let method = request.method.as_str().as_bytes();
     if !is_word(method) || !is_word(target) || !is_word(authority) {
         return Err(Reason::Malformed);
@@ -81,14 +80,13 @@ pub(super) fn request(text: &mut Vec<u8>, request: &Request) -> Result<Framing, 
     text.extend_from_slice(target);
     text.extend_from_slice(b" HTTP/1.1\r\n");
     field(text, b"host", authority);
-    for (name, value) in request.fields.iter() {
-        if is_ours(name.known()) || matches!(name.known(), Known::Host | Known::Expect) {
-            continue;
+    let is_sent = |known| !is_ours(known) && !matches!(known, Known::Host | Known::Expect);
+    for part in request.fields.parts(is_sent) {
+        match part {
+            Part::Lines(lines) => text.extend_from_slice(lines),
+            Part::Field(name, value) if is_valid(name, value) => field(text, name.text(), value),
+            Part::Field(..) => return Err(Reason::Malformed),
         }
-        if !is_valid(name, value) {
-            return Err(Reason::Malformed);
-        }
-        field(text, name.text(), value);
     }
     let is_tunnel = request.upgrade.is_some() || is_connect;
     let framed = match request.body.length() {
@@ -127,11 +125,7 @@ pub(super) fn chunk_size(text: &mut Vec<u8>, size: usize) {
 /// Writes the last chunk and the fields that may stand behind it.
 pub(super) fn trailers(text: &mut Vec<u8>, fields: &Fields) {
     text.extend_from_slice(b"0\r\n");
-    for (name, value) in fields.iter() {
-        if guard::is_trailer(name) && is_valid(name, value) {
-            field(text, name.text(), value);
-        }
-    }
+    valid_fields(text, fields, guard::is_trailer);
     text.extend_from_slice(b"\r\n");
 }
 
@@ -157,6 +151,10 @@ fn framing(text: &mut Vec<u8>, framing: Framing) {
 }
 
 fn status_line(text: &mut Vec<u8>, status: u16) {
+    if status == 200 {
+        text.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        return;
+    }
     text.extend_from_slice(b"HTTP/1.1 ");
     text.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
     text.push(b' ');
@@ -164,6 +162,17 @@ fn status_line(text: &mut Vec<u8>, status: u16) {
     let phrase = known.and_then(|it| it.canonical_reason()).unwrap_or_default();
     text.extend_from_slice(phrase.as_bytes());
     text.extend_from_slice(b"\r\n");
+}
+
+/// Writes fields, but those that are not valid.
+fn valid_fields(text: &mut Vec<u8>, fields: &Fields, keeps: impl Fn(Known) -> bool) {
+    for part in fields.parts(keeps) {
+        match part {
+            Part::Lines(lines) => text.extend_from_slice(lines),
+            Part::Field(name, value) if is_valid(name, value) => field(text, name.text(), value),
+            Part::Field(..) => {}
+        }
+    }
 }
 
 fn field(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -176,10 +185,4 @@ fn field(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 /// Fields that only whoever writes a message sets.
 const fn is_ours(known: Known) -> bool {
     guard::is_hop_by_hop(known) || matches!(known, Known::ContentLength)
-}
-
-/// Whether a field is what it looks like. Names that have a number need no look.
-fn is_valid(name: FieldName<'_>, value: &[u8]) -> bool {
-    let is_name = name.known() != Known::Other || guard::field_name(name.text()).is_ok();
-    is_name && guard::field_value(value).is_ok()
 }

@@ -1,7 +1,7 @@
 //! What request heads, response heads and trailer sections share: lines that end with CRLF, and
 //! an empty one after the last.
 
-use crate::http::{Fields, Reason, guard};
+use crate::http::{Known, Reason, fields::Marks, guard, words};
 
 /// Where the search for the end of a head stopped, so that each byte is looked at once however
 /// the head arrives.
@@ -32,56 +32,72 @@ impl Scan {
         Ok(None)
     }
 
+    /// Whether nothing was looked at yet.
+    pub fn is_new(self) -> bool {
+        self.at == 0
+    }
+
     /// Whether not even the first line is complete.
     pub fn is_in_first_line(self) -> bool {
         self.line == 0
     }
 }
 
-/// Marks the fields of the lines that begin at `at`. `head` is what `fields` lie over; it ends with
-/// an empty line, and every LF in it follows a CR.
+/// Marks the fields of the lines that begin at `at`, and where the empty line after them ends. Of
+/// `head` nothing behind that is looked at.
 ///
 /// # Errors
-/// [`Reason::HeaderTooLarge`] for more than `count_max` fields, and what
-/// [`guard::field_name`] refuses. Folded lines are refused too.
-pub fn mark_fields(
-    fields: &mut Fields,
-    head: &[u8],
-    mut at: usize,
-    count_max: usize,
-) -> Result<(), Reason> {
+/// [`Reason::HeaderTooLarge`] for more than `count_max` fields, what [`guard::field_name`] refuses,
+/// and [`Reason::Malformed`] if there is no empty line. Folded lines are refused too.
+pub fn mark_fields(head: &[u8], mut at: usize, count_max: usize) -> Result<(Marks, usize), Reason> {
+    let mut marks = Marks::default();
     loop {
         let line = head.get(at..).unwrap_or_default();
         if line.starts_with(b"\r\n") {
-            return Ok(());
+            return Ok((marks, at + 2));
         }
         // One pass: whatever ends a name but a colon, or a value but CRLF, is wrong.
-        let colon = guard::token_bytes(line);
-        let name = line.get(..colon).unwrap_or_default();
-        let after = line.get(colon..).and_then(|it| it.strip_prefix(b":"));
-        let after = after.filter(|_| colon > 0).ok_or(Reason::Malformed)?;
-        guard::framing_name(name)?;
-        let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
-        let blanks = after.iter().take_while(is_blank).count();
-        let rest = after.get(blanks..).unwrap_or_default();
-        let end = guard::text_bytes(rest);
-        let (value, behind) = rest.split_at_checked(end).unwrap_or_default();
+        let (name, rest) = line.split_at_checked(words::name_bytes(line)).unwrap_or_default();
+        let rest = rest.strip_prefix(b":").ok_or(Reason::Malformed)?;
+        let known = Known::of(name);
+        if known == Known::Other {
+            guard::field_name(name)?;
+        }
+        let from = without_blanks_before(rest);
+        let (text, behind) = from.split_at_checked(words::text_bytes(from)).unwrap_or_default();
         if !behind.starts_with(b"\r\n") {
             return Err(Reason::Malformed);
         }
-        if fields.len() >= count_max {
+        if marks.len() >= count_max {
             return Err(Reason::HeaderTooLarge);
         }
-        let trailing = value.iter().rev().take_while(is_blank).count();
-        let start = at + colon + 1 + blanks;
-        fields.mark(at..at + colon, start..start + end - trailing);
-        at = start + end + 2;
+        let value = without_blanks_behind(text);
+        let is_spaced = rest.len() - from.len() == 1 && rest.starts_with(b" ");
+        let start = at + line.len() - from.len();
+        let is_line = is_spaced && value.len() == text.len();
+        marks.push(known, at..at + name.len(), start..start + value.len(), is_line);
+        at = start + text.len() + 2;
     }
+}
+
+fn without_blanks_before(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    text
+}
+
+fn without_blanks_behind(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Fields;
 
     #[test]
     fn the_end_is_found_however_the_head_arrives() {
@@ -100,8 +116,9 @@ mod tests {
     }
 
     fn fields_of(head: &[u8]) -> Result<Vec<(String, String)>, Reason> {
-        let mut fields = Fields::over(head.to_vec());
-        mark_fields(&mut fields, head, 0, 3)?;
+        let (marks, end) = mark_fields(head, 0, 3)?;
+        assert_eq!(end, head.len());
+        let fields = Fields::over(head.to_vec(), marks);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(fields.iter().map(|(name, value)| (text(name.text()), text(value))).collect())
     }
@@ -115,6 +132,7 @@ mod tests {
             let head = format!("{bad}\r\n\r\n");
             assert_eq!(fields_of(head.as_bytes()), Err(Reason::Malformed), "{bad:?}");
         }
+        assert_eq!(fields_of(b"a: 1\r\n"), Err(Reason::Malformed), "no empty line");
         let many = fields_of(b"a:\r\nb:\r\nc:\r\nd:\r\n\r\n");
         assert_eq!(many, Err(Reason::HeaderTooLarge));
     }

@@ -5,9 +5,12 @@ use super::{
     head::{Scan, mark_fields},
 };
 use crate::http::{
-    Body, Fields, Known, Method, Reason, Request, Scheme, Version, guard, method::is_token_byte,
+    Body, Fields, Known, Method, Reason, Request, Scheme, Version,
+    fields::Slice,
+    guard::{self, Mere},
+    method::is_token_byte,
+    words,
 };
-use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// What filters may add before the buffer of a head has to grow, bytes.
@@ -68,6 +71,14 @@ impl RequestReader {
         }
         // What is behind the limit decides nothing: it may not be there yet.
         let within = bytes.get(..limits.bytes_max).unwrap_or(bytes);
+        // Most are whole when they are looked at first. What is not, or is wrong, is looked at closely.
+        if self.scan.is_new()
+            && let Ok(length) = parse(within, limits.fields_max, head)
+        {
+            let length = self.skipped_bytes + length;
+            *self = Self::default();
+            return Ok(Some(length));
+        }
         let end = match self.scan.end(within) {
             Ok(end) => end,
             Err(reason) => return Err(self.line_first(within, reason)),
@@ -110,6 +121,7 @@ type Forms<'a> = (Option<&'a [u8]>, Cow<'a, [u8]>);
 struct Line<'a> {
     method: Method,
     target: &'a [u8],
+    target_at: usize,
     version: Version,
     length: usize,
 }
@@ -117,23 +129,22 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     /// The line that `head` begins with; it ends with CRLF.
     fn parse(head: &'a [u8]) -> Result<Self, Reason> {
-        let end = memchr::memchr(b'\n', head).ok_or(Reason::Malformed)?;
-        let line = head.get(..end).and_then(|it| it.strip_suffix(b"\r"));
-        let line = line.ok_or(Reason::Malformed)?;
-        let (method, rest) = split(line).ok_or(Reason::Malformed)?;
-        let (target, version) = split(rest).ok_or(Reason::Malformed)?;
+        let (method, rest) = word(head).ok_or(Reason::Malformed)?;
+        let (target, rest) = word(rest).ok_or(Reason::Malformed)?;
+        let target_at = method.len() + 1;
         let method = Method::parse(method).ok_or(Reason::Malformed)?;
-        let version = match version {
-            b"HTTP/1.1" => Version::Http11,
-            b"HTTP/1.0" => Version::Http10,
-            [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        let version = match rest.first_chunk::<10>() {
+            Some(b"HTTP/1.1\r\n") => Version::Http11,
+            Some(b"HTTP/1.0\r\n") => Version::Http10,
+            Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor, b'\r', b'\n'])
                 if major.is_ascii_digit() && minor.is_ascii_digit() =>
             {
                 return Err(Reason::VersionUnknown);
             }
             _ => return Err(Reason::Malformed),
         };
-        Ok(Self { method, target, version, length: end + 1 })
+        let length = target_at + target.len() + 1 + 10;
+        Ok(Self { method, target, target_at, version, length })
     }
 
     /// RFC 9112, section 3.2.
@@ -169,7 +180,7 @@ impl<'a> Line<'a> {
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Told {
-    host: Option<SmallVec<[u8; 64]>>,
+    has_host: bool,
     length: Option<u64>,
     is_chunked: bool,
     expects_continue: bool,
@@ -178,43 +189,56 @@ struct Told {
     wants_upgrade: bool,
     upgrade: Option<Box<str>>,
     is_for_hop: bool,
+    names_others: bool,
 }
 
-/// Parses a complete head. It is filled where it is: a request is too large to be handed around.
-fn parse(text: &[u8], fields_max: usize, head: &mut RequestHead) -> Result<(), Reason> {
+/// Parses the complete head that `text` begins with; its length. It is filled where it is: a request
+/// is too large to be handed around.
+fn parse(text: &[u8], fields_max: usize, head: &mut RequestHead) -> Result<usize, Reason> {
     let line = Line::parse(text)?;
-    let mut bytes = Vec::with_capacity(text.len() + line.length + HEADROOM_BYTES);
-    bytes.extend_from_slice(text);
+    let (marks, head_bytes) = mark_fields(text, line.length, fields_max)?;
+    let mut bytes = Vec::with_capacity(head_bytes + HEADROOM_BYTES);
+    bytes.extend_from_slice(text.get(..head_bytes).unwrap_or_default());
     let RequestHead { request, .. } = head;
-    request.fields = Fields::over(bytes);
-    mark_fields(&mut request.fields, text, line.length, fields_max)?;
+    request.fields = Fields::over(bytes, marks);
     let told = Told::by(&request.fields)?;
     let (authority, target) = line.forms()?;
     let is_11 = line.version == Version::Http11;
     let framing = told.framing(&line)?;
-    let host = told.host.unwrap_or_default();
+    let host = request.fields.place(Known::Host).unwrap_or_default();
     // Checked even if the target says it once more: whoever is behind us may read this one.
-    if is_11 || !host.is_empty() {
-        guard::authority(&host)?;
+    if is_11 || host.len() > 0 {
+        guard::authority(request.fields.text(host))?;
     }
     let may_upgrade = is_11 && line.method == Method::Get && framing == Framing::None;
     request.upgrade = told.upgrade.filter(|_| may_upgrade && told.wants_upgrade);
-    if told.is_for_hop {
+    if told.names_others {
         guard::strip(&mut request.fields);
     }
     request.fields.retain(|name, _| {
-        !matches!(name.known(), Known::Host | Known::ContentLength | Known::Expect)
+        let known = name.known();
+        let is_of_head = matches!(known, Known::Host | Known::ContentLength | Known::Expect);
+        !is_of_head && !(told.is_for_hop && guard::is_hop_by_hop(known))
     });
     request.method = line.method;
     request.version = line.version;
     request.scheme = Scheme::Http;
     request.body = Body::Empty;
-    request.set_target(&target);
-    request.set_authority(authority.unwrap_or(&host));
+    match target {
+        Cow::Borrowed(it) if authority.is_none() && it.len() == line.target.len() => {
+            let end = line.target_at + it.len();
+            request.set_target_at(Slice::of(&(line.target_at..end)));
+        }
+        other => request.set_target(&other),
+    }
+    match authority {
+        Some(authority) => request.set_authority(authority),
+        None => request.set_authority_at(host),
+    }
     head.framing = framing;
     head.keeps_alive = !told.closes && (is_11 || told.keeps_alive);
     head.expects_continue = told.expects_continue && is_11 && framing != Framing::None;
-    Ok(())
+    Ok(head_bytes)
 }
 
 impl Told {
@@ -223,8 +247,8 @@ impl Told {
         let (mut is_framed, mut upgrades, mut expectations) = (false, 0, 0);
         for (name, value) in fields.iter() {
             match name.known() {
-                Known::Host if told.host.is_some() => return Err(Reason::HostInvalid),
-                Known::Host => told.host = Some(SmallVec::from_slice(value)),
+                Known::Host if told.has_host => return Err(Reason::HostInvalid),
+                Known::Host => told.has_host = true,
                 Known::ContentLength => is_framed = true,
                 Known::TransferEncoding if told.is_chunked => return Err(Reason::FramingAmbiguous),
                 Known::TransferEncoding => {
@@ -259,9 +283,12 @@ impl Told {
     fn option(&mut self, value: &[u8]) {
         self.is_for_hop = true;
         for option in guard::options(value) {
-            self.closes |= option.eq_ignore_ascii_case(b"close");
-            self.keeps_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-            self.wants_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+            match Mere::of(option) {
+                Some(Mere::Close) => self.closes = true,
+                Some(Mere::KeepAlive) => self.keeps_alive = true,
+                Some(Mere::Upgrade) => self.wants_upgrade = true,
+                None => self.names_others = true,
+            }
         }
     }
 
@@ -302,10 +329,10 @@ fn protocol(value: &[u8]) -> Option<Box<str>> {
     (text != "h2c").then(|| text.into())
 }
 
-/// What is before and after the first space.
-fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = memchr::memchr(b' ', text)?;
-    Some((text.get(..at)?, text.get(at + 1..)?))
+/// A word, and what follows the space behind it.
+fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (word, rest) = text.split_at_checked(words::word_bytes(text))?;
+    Some((word, rest.strip_prefix(b" ")?))
 }
 
 /// What follows `http://` or `https://`.

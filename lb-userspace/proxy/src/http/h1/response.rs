@@ -5,7 +5,11 @@ use super::{
     head::{Scan, mark_fields},
     request::Limits,
 };
-use crate::http::{Fields, Known, Method, Reason, guard};
+use crate::http::{
+    Fields, Known, Method, Reason,
+    guard::{self, Mere},
+    words,
+};
 
 /// What filters may add before the buffer of a head has to grow, bytes.
 const HEADROOM_BYTES: usize = 256;
@@ -49,6 +53,13 @@ impl ResponseReader {
     ) -> Result<Option<usize>, Reason> {
         const START: &[u8] = b"HTTP/1.";
         let refused = |_| Reason::UpstreamMalformed;
+        // Most are whole when they are looked at first. What is not, or is wrong, is looked at closely.
+        let within = bytes.get(..limits.bytes_max).unwrap_or(bytes);
+        if self.scan.is_new()
+            && let Ok(length) = parse(within, method, limits.fields_max, head)
+        {
+            return Ok(Some(length));
+        }
         let start = bytes.len().min(START.len());
         let end = self.scan.end(bytes).map_err(refused)?;
         let is_too_long = end.unwrap_or(bytes.len()) > limits.bytes_max;
@@ -57,26 +68,25 @@ impl ResponseReader {
         }
         let Some(text) = end.and_then(|end| bytes.get(..end)) else { return Ok(None) };
         *self = Self::default();
-        parse(text, method, limits.fields_max, head).map_err(refused)?;
-        Ok(Some(text.len()))
+        parse(text, method, limits.fields_max, head).map_err(refused).map(Some)
     }
 }
 
-/// Parses a complete head. It is filled where it is: fields are too large to be handed around.
+/// Parses the complete head that `text` begins with; its length. It is filled where it is: fields are
+/// too large to be handed around.
 fn parse(
     text: &[u8],
     method: &Method,
     fields_max: usize,
     head: &mut ResponseHead,
-) -> Result<(), Reason> {
-    let end = memchr::memchr(b'\n', text).ok_or(Reason::Malformed)?;
-    let (is_11, status) = status_line(text.get(..end).unwrap_or_default())?;
-    let mut bytes = Vec::with_capacity(text.len() + HEADROOM_BYTES);
-    bytes.extend_from_slice(text);
+) -> Result<usize, Reason> {
+    let (is_11, status, line_bytes) = status_line(text)?;
+    let (marks, head_bytes) = mark_fields(text, line_bytes, fields_max)?;
+    let mut bytes = Vec::with_capacity(head_bytes + HEADROOM_BYTES);
+    bytes.extend_from_slice(text.get(..head_bytes).unwrap_or_default());
     let ResponseHead { fields, .. } = head;
-    *fields = Fields::over(bytes);
-    mark_fields(fields, text, end + 1, fields_max)?;
-    let (mut length, mut chunked, mut is_for_hop) = (None, 0, false);
+    *fields = Fields::over(bytes, marks);
+    let (mut length, mut chunked, mut is_for_hop, mut names_others) = (None, 0, false, false);
     let (mut closes, mut keeps_alive, mut upgrade) = (false, false, None);
     for (name, value) in fields.iter() {
         match name.known() {
@@ -94,8 +104,12 @@ fn parse(
             }
             Known::Connection => {
                 for option in guard::options(value) {
-                    closes |= option.eq_ignore_ascii_case(b"close");
-                    keeps_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                    match Mere::of(option) {
+                        Some(Mere::Close) => closes = true,
+                        Some(Mere::KeepAlive) => keeps_alive = true,
+                        Some(Mere::Upgrade) => {}
+                        None => names_others = true,
+                    }
                 }
                 is_for_hop = true;
             }
@@ -123,31 +137,31 @@ fn parse(
         Some(length) => Framing::Length(length),
         None => Framing::Close,
     };
-    if is_for_hop || chunked > 0 {
+    if names_others {
         guard::strip(fields);
     }
-    if length.is_some() {
-        fields.remove(Known::ContentLength);
+    if is_for_hop || chunked > 0 || length.is_some() {
+        let is_ours = |known| known == Known::ContentLength || guard::is_hop_by_hop(known);
+        fields.retain(|name, _| !is_ours(name.known()));
     }
     head.keeps_alive = !closes && (is_11 || keeps_alive) && framing != Framing::Close;
     head.upgrade = upgrade.filter(|_| status == 101);
     (head.status, head.framing, head.length) = (status, framing, length);
-    Ok(())
+    Ok(head_bytes)
 }
 
-/// Whether it is HTTP/1.1, and the status of `HTTP/1.1 200 OK\r`. The phrase may be missing, even
-/// with its space.
-fn status_line(line: &[u8]) -> Result<(bool, u16), Reason> {
-    let line = line.strip_suffix(b"\r").ok_or(Reason::Malformed)?;
-    let (is_11, rest) = match line.split_at_checked(9).ok_or(Reason::Malformed)? {
+/// Whether it is HTTP/1.1, the status, and the length of `HTTP/1.1 200 OK` and its CRLF. The phrase may be
+/// missing, even with its space.
+fn status_line(text: &[u8]) -> Result<(bool, u16, usize), Reason> {
+    let (is_11, rest) = match text.split_at_checked(9).ok_or(Reason::Malformed)? {
         (b"HTTP/1.1 ", rest) => (true, rest),
         (b"HTTP/1.0 ", rest) => (false, rest),
         _ => return Err(Reason::Malformed),
     };
-    let (digits, phrase) = rest.split_at_checked(3).ok_or(Reason::Malformed)?;
+    let (digits, rest) = rest.split_at_checked(3).ok_or(Reason::Malformed)?;
     let status = guard::length(digits).and_then(|it| u16::try_from(it).ok());
     let status = status.filter(|it| (100..600).contains(it)).ok_or(Reason::Malformed)?;
-    let is_phrase = |byte: &u8| (*byte >= b' ' && *byte != 0x7f) || *byte == b'\t';
-    let is_valid = matches!(phrase, [] | [b' ', ..]) && phrase.iter().all(is_phrase);
-    is_valid.then_some((is_11, status)).ok_or(Reason::Malformed)
+    let (phrase, behind) = rest.split_at_checked(words::text_bytes(rest)).unwrap_or_default();
+    let is_valid = matches!(phrase, [] | [b' ', ..]) && behind.starts_with(b"\r\n");
+    is_valid.then_some((is_11, status, 9 + 3 + phrase.len() + 2)).ok_or(Reason::Malformed)
 }

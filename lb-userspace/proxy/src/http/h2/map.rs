@@ -1,6 +1,6 @@
 //! Fields to the library's map and back.
 
-use crate::http::{FieldName, Fields, Known, guard};
+use crate::http::{FieldName, Fields, Known, fields::Marks, guard};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 thread_local! {
@@ -45,8 +45,8 @@ pub(super) fn of(fields: &Fields) -> HeaderMap {
 pub(super) fn trailers(map: &HeaderMap) -> Fields {
     let mut fields = Fields::new();
     for (name, value) in map {
-        let (name, value) = (name.as_str().into(), value.as_bytes());
-        if guard::is_trailer(name) && guard::field_value(value).is_ok() {
+        let (name, value) = (FieldName::from(name.as_str()), value.as_bytes());
+        if guard::is_trailer(name.known()) && guard::field_value(value).is_ok() {
             fields.append(name, value);
         }
     }
@@ -55,7 +55,7 @@ pub(super) fn trailers(map: &HeaderMap) -> Fields {
 
 /// Fields of a response, without those that frame it; `None` if they break the rules.
 pub(super) fn response(map: &HeaderMap) -> Option<Fields> {
-    let mut fields = Fields::over(Vec::with_capacity(bytes(map)));
+    let mut fields = Fields::over(Vec::with_capacity(bytes(map)), Marks::default());
     for (name, value) in map {
         let (name, value) = (FieldName::from(name.as_str()), value.as_bytes());
         guard::field_value(value).ok()?;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::http::{
     Body, BodyError, Fields, Frame, Informational, Known, Method, Reason, Response, Sent, Service,
-    date, guard, h2::hpack::Encoder, wire::Timer,
+    date, guard, h2::hpack::Encoder, wire::Timer, words::text_bytes,
 };
 use bytes::Bytes;
 use std::{
@@ -312,7 +312,7 @@ fn put(encoder: &Encoder, block: &mut Vec<u8>, fields: &Fields, omitted: &[Known
         let text = name.text();
         let is_name =
             known != Known::Other || (!text.is_empty() && guard::token_bytes(text) == text.len());
-        if is_name && guard::text_bytes(value) == value.len() {
+        if is_name && text_bytes(value) == value.len() {
             encoder.field(block, name, value);
         }
     }

@@ -5,7 +5,8 @@ use super::super::{
     map,
 };
 use crate::http::{
-    FieldName, Fields, Known, Method, Reason, Request, Scheme, Version, guard, websocket,
+    FieldName, Fields, Known, Method, Reason, Request, Scheme, Version, fields::Marks, guard,
+    websocket,
 };
 use lb_model::HttpOptions;
 
@@ -67,7 +68,7 @@ impl RequestHead {
     pub(super) fn new(options: &HttpOptions, list_bytes_max: u32) -> Self {
         let mut request = Request::default();
         request.version = Version::Http2;
-        request.fields = Fields::over(Vec::with_capacity(ROOM_BYTES));
+        request.fields = Fields::over(Vec::with_capacity(ROOM_BYTES), Marks::default());
         let received = Received { request, ..Received::default() };
         Self {
             received: Box::new(received),

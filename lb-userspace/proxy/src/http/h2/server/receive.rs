@@ -303,7 +303,7 @@ impl Core {
             let size = it.text.len() + it.value.len() + 32;
             let name = FieldName::with_number(it.text, known);
             match left.checked_sub(size) {
-                Some(rest) if it.is_valid && guard::is_trailer(name) => {
+                Some(rest) if it.is_valid && guard::is_trailer(name.known()) => {
                     left = rest;
                     fields.append(name, it.value);
                 }
