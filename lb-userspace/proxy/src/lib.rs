@@ -22,4 +22,5 @@ pub mod secure;
 pub mod send;
 pub mod snapshot;
 pub mod stream;
+mod turn;
 pub mod worker;

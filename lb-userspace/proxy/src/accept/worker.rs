@@ -1,6 +1,7 @@
 //! Workers: one thread each, with a runtime and sockets of its own.
 
 use super::{Bound, SocketError, Transport};
+use crate::turn;
 use socket2::{SockFilter, SockRef, Socket};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -319,7 +320,7 @@ async fn accept_all<H: Handler>(
 
 /// Serves a connection. What is large is behind a pointer: a task is copied several times.
 fn begin<H: Handler>(handler: &Rc<H>, accepted: Accepted) {
-    tokio::task::spawn_local(Box::pin(Rc::clone(handler).serve(accepted)));
+    tokio::task::spawn_local(turn::turns(Box::pin(Rc::clone(handler).serve(accepted))));
 }
 
 /// Closes a socket without losing a connection: those in its queue, or about to get there, would

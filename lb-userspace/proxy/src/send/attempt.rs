@@ -14,6 +14,7 @@ use super::{
 use crate::{
     exchange::Exchange,
     http::{Body, Informational, Method, Reason, Request, Response},
+    turn,
 };
 use lb_model::{Retry, Timeouts};
 use smallvec::SmallVec;
@@ -74,7 +75,7 @@ impl Job<'_> {
         let mut tried = Tried::new();
         let mut permit = None;
         loop {
-            let now = Instant::now();
+            let now = turn::now();
             let lease = self.pick(now, &tried, progress)?;
             let address = lease.address();
             let tried_once = self.try_once(now, lease, request, &mut source, progress).await;
@@ -209,7 +210,7 @@ impl Job<'_> {
             }
             None => wire.exchange(request, early).await?,
         };
-        let now = Instant::now();
+        let now = turn::now();
         progress.answered = Some(now);
         if response.status >= 500 {
             lease.failed();

@@ -4,7 +4,11 @@
 use std::{sync::LazyLock, time::Duration};
 use tokio::time::Instant;
 
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// An hour before: a clock that a test began earlier does not come before the begin.
+static EPOCH: LazyLock<Instant> = LazyLock::new(|| {
+    let now = Instant::now();
+    now.checked_sub(Duration::from_hours(1)).unwrap_or(now)
+});
 
 /// Now. Never 0.
 pub(super) fn now_ns() -> u64 {
@@ -13,8 +17,7 @@ pub(super) fn now_ns() -> u64 {
 
 /// A moment, as [`now_ns`] has it.
 pub(super) fn ns_of(moment: Instant) -> u64 {
-    // An hour ahead, so that a clock that a test began earlier does not come before the begin.
-    nanoseconds((moment + HOUR).saturating_duration_since(*EPOCH)).max(1)
+    nanoseconds(moment.saturating_duration_since(*EPOCH)).max(1)
 }
 
 /// `length` after `start`; what no clock reaches is very late.
@@ -24,10 +27,9 @@ pub(super) fn after(start: Instant, length: Duration) -> Instant {
 
 /// A length of time; at most 584 years.
 pub(super) fn nanoseconds(length: Duration) -> u64 {
-    u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
+    let whole = length.as_secs().saturating_mul(1_000_000_000);
+    whole.saturating_add(u64::from(length.subsec_nanos()))
 }
 
 /// A lifetime of machines.
 const LATE: Duration = Duration::from_hours(24 * 365 * 30);
-
-const HOUR: Duration = Duration::from_hours(1);

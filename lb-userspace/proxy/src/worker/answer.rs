@@ -9,8 +9,9 @@ use crate::{
     http::{Informational, Known, Reason, Request, Response, Sent, Service},
     send,
     snapshot::{Listener, Port, Rule, Snapshot},
+    turn,
 };
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{rc::Rc, sync::Arc};
 
 impl Service for Rc<Worker> {
     async fn call(
@@ -36,7 +37,7 @@ impl Service for Rc<Worker> {
             record.reason = Some(Reason::ClientGone);
         }
         if let Some(stats) = &record.rule_stats {
-            stats.finished(self.index, &record, sent, Instant::now());
+            stats.finished(self.index, &record, sent, turn::now().into_std());
         }
         if let (Some(stats), Some(reason)) = (&record.listener_stats, record.reason) {
             stats.refused(self.index, reason);
@@ -137,7 +138,7 @@ fn finish(filters: &Filters, exchange: &Exchange, request: &Request, reason: Rea
 
 fn record(connection: &Connection, request: &Request) -> Box<Record> {
     Box::new(Record {
-        started: Instant::now(),
+        started: turn::now().into_std(),
         method: request.method.clone(),
         version: request.version,
         scheme: request.scheme,

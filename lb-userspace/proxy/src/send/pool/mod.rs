@@ -8,7 +8,7 @@ mod connection;
 mod open;
 
 use super::{clock::after, settings::Settings};
-use crate::{connection::Connection, http::h1};
+use crate::{connection::Connection, http::h1, turn};
 use foldhash::fast::FixedState;
 use lb_model::{ProxyProtocol, UpstreamProtocol};
 use std::{
@@ -152,7 +152,7 @@ impl Pool {
         if idle.len() >= IDLE_MAX {
             idle.remove(0);
         }
-        idle.push(Idle { client, counted, expires: after(Instant::now(), idle_timeout) });
+        idle.push(Idle { client, counted, expires: after(turn::now(), idle_timeout) });
         self.notify();
     }
 

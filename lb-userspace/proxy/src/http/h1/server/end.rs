@@ -110,9 +110,16 @@ impl<S: Service + 'static> Server<S> {
 
     /// Throws the rest of the request's body away; whether its end was reached.
     pub(super) async fn drain_body(&mut self) -> bool {
+        let is_done = {
+            let mut shared = self.shared.borrow_mut();
+            shared.dismiss();
+            shared.receiver.is_done()
+        };
+        if is_done {
+            return true;
+        }
         let deadline = Instant::now() + self.options.body_timeout;
         let mut left = UNREAD_BYTES_MAX;
-        self.shared.borrow_mut().dismiss();
         poll_fn(|context| {
             let mut shared = self.shared.borrow_mut();
             let shared = &mut *shared;

@@ -13,6 +13,7 @@ use crate::{
         wire::{Timer, Wire},
     },
     io::Io,
+    turn,
 };
 use lb_model::HttpOptions;
 use shared::Shared;
@@ -147,7 +148,7 @@ impl<S: Service + 'static> Server<S> {
                     input.skip(length);
                     return Poll::Ready(Ok(true));
                 }
-                wait.first_byte.get_or_insert_with(Instant::now);
+                wait.first_byte.get_or_insert_with(turn::now);
             }
             match shared.wire.poll_fill(context) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(false)),
@@ -155,7 +156,7 @@ impl<S: Service + 'static> Server<S> {
                 Poll::Pending => break,
             }
         }
-        let since = *wait.since.get_or_insert_with(Instant::now);
+        let since = *wait.since.get_or_insert_with(turn::now);
         let deadline = match wait.first_byte {
             Some(first) => first + self.options.header_timeout,
             None if wait.is_first => wait.end_at(since, self.options.header_timeout),
