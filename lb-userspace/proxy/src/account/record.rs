@@ -1,6 +1,6 @@
 //! What is known about one exchange, for the access log and the metrics.
 
-use super::{ListenerStats, RuleStats};
+use super::{ListenerStats, RuleStats, Short};
 use crate::http::{Method, Reason, Scheme, Version};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
@@ -16,9 +16,9 @@ pub struct Record {
     /// Scheme.
     pub scheme: Scheme,
     /// Host and port as the client wrote them.
-    pub authority: Box<str>,
+    pub authority: Short,
     /// Path and query as the client wrote them.
-    pub target: Box<str>,
+    pub target: Short,
     /// The client: as the PROXY protocol or a trusted peer tells.
     pub client: SocketAddr,
     /// Name of the listener.
@@ -38,7 +38,7 @@ pub struct Record {
     /// Why it was made here.
     pub reason: Option<Reason>,
     /// Request id.
-    pub request_id: Option<Box<str>>,
+    pub request_id: Option<Short>,
     /// Trace id (W3C Trace Context, section 3.2.2.3).
     pub trace_id: Option<Box<str>>,
     /// Fields of the request and response that the access log wants, name and value.

@@ -1,6 +1,7 @@
 //! What a request is called: request id and trace (W3C Trace Context).
 
 use crate::{
+    account::Short,
     exchange::Exchange,
     http::{Known, Request},
 };
@@ -26,12 +27,12 @@ pub fn identify(exchange: &mut Exchange, request: &mut Request, is_trusted: bool
 /// Characters of a request id that is kept.
 const ID_BYTES_MAX: usize = 128;
 
-fn told_id(request: &Request) -> Option<Box<str>> {
+fn told_id(request: &Request) -> Option<Short> {
     let mut ids = request.fields.all(Known::XRequestId);
     let (Some(id), None) = (ids.next(), ids.next()) else { return None };
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=@".contains(byte);
     let is_sane = (1..=ID_BYTES_MAX).contains(&id.len()) && id.iter().all(is_plain);
-    is_sane.then(|| str::from_utf8(id).ok().map(Into::into))?
+    is_sane.then(|| id.into())
 }
 
 fn told_trace(request: &Request) -> Option<Box<str>> {
@@ -43,14 +44,21 @@ fn told_trace(request: &Request) -> Option<Box<str>> {
 }
 
 /// 128 random bits, hexadecimal.
-fn random_id() -> Box<str> {
-    let mut bits = fastrand::u128(..);
-    let digits: [u8; 32] = std::array::from_fn(|_| {
-        let digit = (bits & 0xf) as u8;
-        bits >>= 4;
-        if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
-    });
-    str::from_utf8(&digits).unwrap_or_default().into()
+fn random_id() -> Short {
+    let digits: [[u8; 8]; 4] = std::array::from_fn(|_| hexadecimal(fastrand::u32(..)));
+    digits.as_flattened().into()
+}
+
+/// Digits of a number, all at once; the last comes first.
+const fn hexadecimal(number: u32) -> [u8; 8] {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    // A digit to each byte, in three steps.
+    let word = number as u64;
+    let word = (word | word << 16) & 0x0000_ffff_0000_ffff;
+    let word = (word | word << 8) & 0x00ff_00ff_00ff_00ff;
+    let word = (word | word << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let is_letter = (word + 6 * ONES) >> 4 & ONES;
+    (word + b'0' as u64 * ONES + is_letter * (b'a' - b'0' - 10) as u64).to_le_bytes()
 }
 
 /// The trace id of a valid `traceparent` (section 3.2): `00-<32 digits>-<16 digits>-<2 digits>`,
@@ -89,6 +97,12 @@ mod tests {
         append(&mut request.fields, fields);
         identify(&mut exchange, &mut request, is_trusted);
         (exchange, request)
+    }
+
+    #[test]
+    fn random_ids_are_hexadecimal() {
+        assert_eq!(&hexadecimal(0xfedc_ba98), b"89abcdef");
+        assert_eq!(&hexadecimal(0x7654_3210), b"01234567");
     }
 
     #[test]

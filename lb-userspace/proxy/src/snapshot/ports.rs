@@ -140,11 +140,15 @@ impl Port {
 
     /// The listener that serves a host (lower case) or server name best; for none, that of any.
     pub fn listener_for(&self, host: Option<&str>) -> Option<&Arc<Listener>> {
-        let place = match host {
-            Some(host) => self.by_host.find(host.as_bytes()),
-            None => self.by_host.any(),
-        };
-        place.and_then(|place| self.listeners.get(*place))
+        match host {
+            Some(host) => self.listener_of(host.as_bytes()),
+            None => self.by_host.any().and_then(|place| self.listeners.get(*place)),
+        }
+    }
+
+    /// The listener that serves a host (lower case) best.
+    pub fn listener_of(&self, host: &[u8]) -> Option<&Arc<Listener>> {
+        self.by_host.find(host).and_then(|place| self.listeners.get(*place))
     }
 
     /// The listener of this name.

@@ -113,8 +113,7 @@ fn find<'a>(
     request: &Request,
 ) -> Result<Serving<'a>, Reason> {
     let port = snapshot.tcp.find(connection.local).ok_or(Reason::NoListener)?;
-    let host = str::from_utf8(request.host()).map_err(|_| Reason::NoListener)?;
-    let listener = port.listener_for(Some(host)).ok_or(Reason::NoListener)?;
+    let listener = port.listener_of(request.host()).ok_or(Reason::NoListener)?;
     if is_misdirected(port, connection, listener) {
         return Err(Reason::Misdirected);
     }
@@ -142,8 +141,8 @@ fn record(connection: &Connection, request: &Request) -> Box<Record> {
         method: request.method.clone(),
         version: request.version,
         scheme: request.scheme,
-        authority: text(request.authority()),
-        target: text(request.target()),
+        authority: request.authority().into(),
+        target: request.target().into(),
         client: connection.client,
         listener: None,
         route: None,
