@@ -7,6 +7,13 @@ use std::{fmt, ops::Deref};
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Short(SmallVec<[u8; 40]>);
 
+impl Short {
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl From<&[u8]> for Short {
     /// What is not UTF-8 is replaced.
     fn from(bytes: &[u8]) -> Self {

@@ -70,6 +70,12 @@ pub fn extend(request: &mut Request, connection: &Connection, trusted: &TrustedP
     }
     let before = chain.0.len();
     chain.put(peer);
+    if !is_trusted {
+        // There are none of these any more.
+        request.fields.append(Known::XForwardedFor, &chain.0);
+        request.fields.append(Known::XRealIp, &chain.0);
+        return Sender { client, is_trusted };
+    }
     request.fields.set(Known::XForwardedFor, &chain.0);
     if client.ip() == peer {
         request.fields.set(Known::XRealIp, chain.0.get(before..).unwrap_or_default());

@@ -51,6 +51,9 @@ impl<V> Prefixes<V> {
 
     /// The value of the longest prefix that holds an address.
     pub(super) fn longest(&self, address: IpAddr) -> Option<&V> {
+        if self.ipv4.is_empty() && self.ipv6.is_empty() {
+            return None;
+        }
         let mapped = u128::from(mapped(address));
         let lengths = if is_mapped(mapped) { &self.ipv4 } else { &self.ipv6 };
         lengths.iter().find_map(|length| length.by_network.get(&(mapped & length.mask)))

@@ -106,6 +106,21 @@ static TOKEN: [bool; 256] = {
     table
 };
 
+/// Which bytes may be part of a label of a host's name.
+static LABEL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let it = byte as u8;
+        #[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
+        {
+            table[byte] = it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
+        }
+        byte += 1;
+    }
+    table
+};
+
 /// Removes what is meant for one connection only (RFC 9110, section 7.6.1): `Connection`, fields
 /// that it names, and those that are so without being named. It cannot name away a field that has
 /// a number ([`Known`]) and is meant for everyone, such as `Host` or `Authorization`.
@@ -184,11 +199,12 @@ fn is_authority(text: &[u8]) -> bool {
 
 /// A name without empty labels; one trailing dot is allowed.
 fn is_name(host: &[u8]) -> bool {
-    let is_of_label = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let mut was_dot = true;
     for byte in host {
         let is_dot = *byte == b'.';
-        if (is_dot && was_dot) || !(is_dot || is_of_label(*byte)) {
+        let is_of_label = LABEL.get(usize::from(*byte)).is_some_and(|it| *it);
+        let is_wrong = if is_dot { was_dot } else { !is_of_label };
+        if is_wrong {
             return false;
         }
         was_dot = is_dot;

@@ -159,8 +159,11 @@ fn status_line(text: &[u8]) -> Result<(bool, u16, usize), Reason> {
         _ => return Err(Reason::Malformed),
     };
     let (digits, rest) = rest.split_at_checked(3).ok_or(Reason::Malformed)?;
-    let status = guard::length(digits).and_then(|it| u16::try_from(it).ok());
-    let status = status.filter(|it| (100..600).contains(it)).ok_or(Reason::Malformed)?;
+    let [first @ b'1'..=b'5', second @ b'0'..=b'9', third @ b'0'..=b'9'] = *digits else {
+        return Err(Reason::Malformed);
+    };
+    let digit = |byte| u16::from(byte - b'0');
+    let status = 100 * digit(first) + 10 * digit(second) + digit(third);
     let (phrase, behind) = rest.split_at_checked(words::text_bytes(rest)).unwrap_or_default();
     let is_valid = matches!(phrase, [] | [b' ', ..]) && behind.starts_with(b"\r\n");
     is_valid.then_some((is_11, status, 9 + 3 + phrase.len() + 2)).ok_or(Reason::Malformed)

@@ -37,6 +37,9 @@ pub(super) fn better_of_two<'a>(
 ) -> Option<&'a Arc<Endpoint>> {
     let first = draw(takers, wanted, None)?;
     let chosen = takers.endpoints.get(first)?;
+    if takers.endpoints.len() == 1 {
+        return Some(chosen);
+    }
     let other_than = takers.is_even.then_some(first);
     let second = draw(takers, wanted, other_than).and_then(|it| takers.endpoints.get(it));
     match second {
