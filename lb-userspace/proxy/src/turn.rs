@@ -1,55 +1,49 @@
 //! The time, looked at once a turn: what a task does between two waits takes microseconds, and asks
 //! for the time a handful of times.
 
-use std::{
-    cell::Cell,
-    future::poll_fn,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::{cell::Cell, future::poll_fn, pin::Pin};
 use tokio::time::Instant;
 
 thread_local! {
-    /// `None` = no turn; in one, the time once somebody asked for it.
-    static TURN: Cell<Option<Option<Instant>>> = const { Cell::new(None) };
+    static TURN: Cell<Turn> = const { Cell::new(Turn::None) };
+}
+
+/// What is known about the time.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// Nothing: there is no turn.
+    None,
+    /// Nobody asked for it in this turn.
+    Begun,
+    /// It was first asked for then.
+    At(Instant),
 }
 
 /// Now: within a task of [`turns`] the time at which it was first asked for in this turn.
 pub(crate) fn now() -> Instant {
     match TURN.get() {
-        Some(Some(now)) => now,
-        Some(None) => {
+        Turn::At(now) => now,
+        Turn::Begun => {
             let now = Instant::now();
-            TURN.set(Some(Some(now)));
+            TURN.set(Turn::At(now));
             now
         }
-        None => Instant::now(),
+        Turn::None => Instant::now(),
     }
 }
 
 /// The task, with one time for each of its turns.
 pub(crate) fn turns<F: Future + ?Sized>(mut task: Pin<Box<F>>) -> impl Future<Output = F::Output> {
-    poll_fn(move |context| Turn::begin().poll(task.as_mut(), context))
+    poll_fn(move |context| {
+        let _until_end = Before(TURN.replace(Turn::Begun));
+        task.as_mut().poll(context)
+    })
 }
 
-/// A turn; it is over when this is dropped.
-struct Turn(Option<Option<Instant>>);
+/// What was before a turn; it is so again when this is dropped.
+struct Before(Turn);
 
-impl Turn {
-    fn begin() -> Self {
-        Self(TURN.replace(Some(None)))
-    }
-
-    fn poll<F: Future + ?Sized>(
-        self,
-        task: Pin<&mut F>,
-        context: &mut Context<'_>,
-    ) -> Poll<F::Output> {
-        task.poll(context)
-    }
-}
-
-impl Drop for Turn {
+impl Drop for Before {
     fn drop(&mut self) {
         TURN.set(self.0);
     }
@@ -58,7 +52,7 @@ impl Drop for Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::{task::Poll, time::Duration};
     use tokio::time::{advance, sleep};
 
     #[tokio::test(start_paused = true)]

@@ -218,7 +218,7 @@ fn parse(text: &[u8], fields_max: usize, head: &mut RequestHead) -> Result<usize
     request.fields.retain(|name, _| {
         let known = name.known();
         let is_of_head = matches!(known, Known::Host | Known::ContentLength | Known::Expect);
-        !is_of_head && !(told.is_for_hop && guard::is_hop_by_hop(known))
+        !(is_of_head || (told.is_for_hop && guard::is_hop_by_hop(known)))
     });
     request.method = line.method;
     request.version = line.version;
