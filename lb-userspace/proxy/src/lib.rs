@@ -9,6 +9,8 @@
 
 pub mod accept;
 pub mod account;
+#[cfg(test)]
+mod closed;
 pub mod connection;
 pub mod drain;
 pub mod exchange;

@@ -271,7 +271,7 @@ fn recorded(name: &str) -> String {
     fs::read_to_string(folder().join(format!("{name}.yaml"))).unwrap()
 }
 
-pub(super) fn values(name: &str) -> PathBuf {
+fn values(name: &str) -> PathBuf {
     folder().join(format!("{name}.values.yaml"))
 }
 

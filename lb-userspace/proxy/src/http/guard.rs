@@ -88,38 +88,34 @@ pub(crate) fn length(value: &[u8]) -> Option<u64> {
 
 /// Bytes of the token that `bytes` begin with.
 pub(crate) fn token_bytes(bytes: &[u8]) -> usize {
-    let is_token = |byte: &u8| TOKEN.get(usize::from(*byte)).is_some_and(|it| *it);
-    bytes.iter().position(|it| !is_token(it)).unwrap_or(bytes.len())
+    bytes.iter().position(|it| !is_of(TOKEN, *it)).unwrap_or(bytes.len())
 }
 
-/// Which bytes may be part of a token: names are checked byte by byte.
-static TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < table.len() {
-        #[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
-        {
-            table[byte] = is_token_byte(byte as u8);
-        }
-        byte += 1;
-    }
-    table
-};
+/// Set for bytes that may be part of a token.
+const TOKEN: u8 = 1;
+/// Set for bytes that may be part of a label of a host's name.
+const LABEL: u8 = 1 << 1;
 
-/// Which bytes may be part of a label of a host's name.
-static LABEL: [bool; 256] = {
-    let mut table = [false; 256];
+/// What each byte may be part of: names are checked byte by byte.
+static CLASSES: [u8; 256] = {
+    let mut table = [0; 256];
     let mut byte = 0;
     while byte < table.len() {
         let it = byte as u8;
+        let token = if is_token_byte(it) { TOKEN } else { 0 };
+        let is_label = it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
         #[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
         {
-            table[byte] = it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
+            table[byte] = token | if is_label { LABEL } else { 0 };
         }
         byte += 1;
     }
     table
 };
+
+fn is_of(class: u8, byte: u8) -> bool {
+    CLASSES.get(usize::from(byte)).is_some_and(|it| it & class != 0)
+}
 
 /// Removes what is meant for one connection only (RFC 9110, section 7.6.1): `Connection`, fields
 /// that it names, and those that are so without being named. It cannot name away a field that has
@@ -202,8 +198,7 @@ fn is_name(host: &[u8]) -> bool {
     let mut was_dot = true;
     for byte in host {
         let is_dot = *byte == b'.';
-        let is_of_label = LABEL.get(usize::from(*byte)).is_some_and(|it| *it);
-        let is_wrong = if is_dot { was_dot } else { !is_of_label };
+        let is_wrong = if is_dot { was_dot } else { !is_of(LABEL, *byte) };
         if is_wrong {
             return false;
         }

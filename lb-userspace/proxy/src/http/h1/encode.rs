@@ -6,7 +6,6 @@ use crate::http::{
     fields::{Part, is_valid},
     guard, words,
 };
-use std::cell::Cell;
 
 /// The last chunk without trailers, and the end of the head of one with them.
 pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -26,12 +25,8 @@ pub(super) struct ResponseLine<'a> {
 /// Writes a response's head. Fields that are not valid, or not the caller's to set, are left out.
 pub(super) fn response(text: &mut Vec<u8>, line: &ResponseLine<'_>, fields: &Fields) {
     status_line(text, line.status);
-    let has_date = Cell::new(false);
-    valid_fields(text, fields, |known| {
-        has_date.set(has_date.get() || known == Known::Date);
-        !is_ours(known)
-    });
-    if !has_date.get() {
+    valid_fields(text, fields, |known| !is_ours(known));
+    if fields.place(Known::Date).is_none() {
         text.extend_from_slice(b"date: ");
         text.extend_from_slice(&date::now());
         text.extend_from_slice(b"\r\n");

@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     task::{LocalSet, spawn_local},
 };
 
@@ -47,13 +47,6 @@ struct Shared {
 /// Runs a test as a worker runs: tasks stay on its thread.
 pub(super) async fn in_worker(test: impl Future<Output = ()>) {
     LocalSet::new().run_until(Box::pin(test)).await;
-}
-
-/// An address where nobody listens, and that nobody else is given as long as the tests run.
-pub(super) fn nobody() -> SocketAddr {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    Box::leak(Box::new(socket)).local_addr().unwrap()
 }
 
 impl TestBackend {

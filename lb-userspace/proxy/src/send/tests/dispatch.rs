@@ -1,11 +1,12 @@
 //! A request's way through the sender.
 
 use super::{
-    backend::{Action, TestBackend, in_worker, nobody},
+    backend::{Action, TestBackend, in_worker},
     compile, model, model_at,
 };
 use crate::{
     account::Record,
+    closed,
     connection::Connection,
     exchange::Exchange,
     http::{Body, Frame, Informational, Known, Method, Reason, Request, Response, Scheme, Version},
@@ -116,7 +117,7 @@ async fn a_request_is_answered_and_noted() {
 async fn an_endpoint_that_cannot_be_connected_to_is_passed_over() {
     in_worker(async {
         let shop = TestBackend::start("shop").await;
-        let upstream = compile(&model_at(&[nobody(), shop.address, nobody()]));
+        let upstream = compile(&model_at(&[closed::address(), shop.address, closed::address()]));
         let (proxy, plan) = (Proxy::new(), plan(&upstream));
         for _ in 0..20 {
             // Not idempotent: but no endpoint saw it.
@@ -136,7 +137,7 @@ async fn an_endpoint_that_cannot_be_connected_to_is_passed_over() {
 #[tokio::test]
 async fn without_anyone_to_connect_to_it_is_said_why() {
     in_worker(async {
-        let upstream = compile(&model_at(&[nobody(), nobody()]));
+        let upstream = compile(&model_at(&[closed::address(), closed::address()]));
         let (response, record) = Proxy::new().dispatch(&plan(&upstream), get()).await;
         assert_eq!((response.status, response.reason), (503, Some(Reason::ConnectFailed)));
         assert_eq!(record.tries, 2);
@@ -211,7 +212,7 @@ async fn a_backends_edits_know_the_endpoint_and_are_made_once_a_try() {
 async fn the_proxys_own_requests_are_answered_too() {
     in_worker(async {
         let auth = TestBackend::scripted("auth", &[Action::Answer(401)]).await;
-        let upstream = compile(&model_at(&[nobody(), auth.address]));
+        let upstream = compile(&model_at(&[closed::address(), auth.address]));
         let sender = Sender::new();
         let response = ask(&sender, &upstream, get(), None).await.unwrap();
         assert_eq!(response.status, 401);

@@ -1,12 +1,13 @@
 //! When a request is sent again.
 
 use super::{
-    backend::{Action, TestBackend, in_worker, nobody},
+    backend::{Action, TestBackend, in_worker},
     compile,
     dispatch::{Proxy, backend, get, text},
     model_at,
 };
 use crate::{
+    closed,
     http::{Body, BodyError, BodyStream, Frame, Method, Reason, Request},
     send::{Plan, Upstream},
 };
@@ -100,7 +101,7 @@ async fn a_broken_connection_is_retried_only_when_wanted() {
 #[tokio::test]
 async fn the_only_endpoint_is_asked_again_when_wanted() {
     in_worker(async {
-        let upstream = compile(&model_at(&[nobody()]));
+        let upstream = compile(&model_at(&[closed::address()]));
         let wanted = Retry { on_connection_error: true, ..policy() };
         let (response, record) = Proxy::new().dispatch(&retrying(&upstream, wanted), get()).await;
         assert_eq!((response.status, record.tries), (503, 3));

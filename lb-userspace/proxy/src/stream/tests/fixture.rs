@@ -8,7 +8,7 @@ use crate::{
 };
 use lb_model::ProxyProtocol;
 use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 
 /// Far more than anything takes.
 pub(super) const LONG: Duration = Duration::from_mins(1);
@@ -69,13 +69,6 @@ pub(super) async fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
-}
-
-/// An address where nobody listens, and that nobody else is given as long as the tests run.
-pub(super) fn closed() -> SocketAddr {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    Box::leak(Box::new(socket)).local_addr().unwrap()
 }
 
 /// Both ends of a connection over loopback: client's, server's.

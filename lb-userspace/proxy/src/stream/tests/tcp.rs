@@ -2,6 +2,7 @@
 
 use super::fixture::*;
 use crate::{
+    closed,
     drain::Drain,
     http::Reason,
     io::Prefixed,
@@ -38,7 +39,7 @@ async fn client(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn the_next_endpoint_serves_if_the_first_cannot_be_connected_to() {
     let (listener, good) = listener().await;
-    let bad = closed();
+    let bad = closed::address();
     let pick = Fixed::new(&[bad, good], None);
     let (near, far) = pair().await;
     let connection = connection(&far);
@@ -58,7 +59,7 @@ async fn the_next_endpoint_serves_if_the_first_cannot_be_connected_to() {
 #[tokio::test]
 async fn without_an_endpoint_the_client_is_closed_and_the_reason_told() {
     for (endpoints, reason) in
-        [(vec![], Reason::NoEndpoint), (vec![closed()], Reason::ConnectFailed)]
+        [(vec![], Reason::NoEndpoint), (vec![closed::address()], Reason::ConnectFailed)]
     {
         let (near, far) = pair().await;
         let connection = connection(&far);
@@ -141,7 +142,7 @@ async fn tls_goes_by_server_name_without_a_byte_changed() {
 
 #[tokio::test]
 async fn a_name_without_a_route_is_answered_by_an_alert() {
-    let somewhere: SocketAddr = closed();
+    let somewhere: SocketAddr = closed::address();
     let mut routes = SniRoutes::default();
     routes.insert(&"a.example".parse().unwrap(), Fixed::new(&[somewhere], None));
     // An address is no server name, so none is sent.
